@@ -93,8 +93,8 @@ def fma(a: float, b: float, c: float) -> float:
     return float(exact) if exact else a * b + c
 
 
-@overload(fma, inline="never")
-def _fma_overload(a: Any, b: Any, c: Any) -> Any:
+@overload(fma)
+def _fma_overload(a, b, c):  # type: ignore[no-untyped-def]
     return lambda a, b, c: _fma(a, b, c)
 
 
@@ -112,7 +112,7 @@ def as_float(bits: int) -> float:
 
 
 @overload(as_float)
-def _as_float_overload(bits: Any) -> Any:
+def _as_float_overload(bits):  # type: ignore[no-untyped-def]
     return lambda bits: _as_float(bits)
 
 
@@ -130,5 +130,5 @@ def as_bits(x: float) -> int:
 
 
 @overload(as_bits)
-def _as_bits_overload(x: Any) -> Any:
+def _as_bits_overload(x):  # type: ignore[no-untyped-def]
     return lambda x: _as_bits(x)
