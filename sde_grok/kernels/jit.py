@@ -26,7 +26,7 @@ from numba.core import sigutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload
 
-__all__ = ["as_bits", "as_float", "fma", "inlined", "kernel", "pointer", "source_digest"]
+__all__ = ["as_bits", "as_float", "fma", "inlined", "kernel", "pointer", "source_digest", "sqrt"]
 
 
 def source_digest() -> str:
@@ -56,8 +56,8 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Compile a function that only other kernels call; LLVM inlines it."""
-    return njit(error_model="numpy")(function)
+    """Compile a function that only other kernels call; LLVM must inline it."""
+    return njit(error_model="numpy", forceinline=True)(function)
 
 
 def pointer(signature: Any, function: Callable[..., Any], *, cache: bool) -> Any:
@@ -96,6 +96,25 @@ def fma(a: float, b: float, c: float) -> float:
 @overload(fma)
 def _fma_overload(a, b, c):  # type: ignore[no-untyped-def]
     return lambda a, b, c: _fma(a, b, c)
+
+
+@intrinsic
+def _sqrt(typingctx: Any, x: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        name = builder.module.declare_intrinsic("llvm.sqrt", [args[0].type])
+        return builder.call(name, args)
+
+    return x(x), generate
+
+
+def sqrt(x: float) -> float:
+    """Return √x: the instruction, where math.sqrt is a call that cannot be vectorised."""
+    return type(x)(math.sqrt(x))
+
+
+@overload(sqrt)
+def _sqrt_overload(x):  # type: ignore[no-untyped-def]
+    return lambda x: _sqrt(x)
 
 
 @intrinsic

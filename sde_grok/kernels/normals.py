@@ -6,13 +6,11 @@ Logarithm, sine and cosine are polynomials (Chebyshev fits of the functions name
 errors below 4e-16 relative in double, 3e-7 in single precision).
 """
 
-import math
-
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from sde_grok.kernels.jit import as_bits, as_float, fma, inlined
+from sde_grok.kernels.jit import as_bits, as_float, fma, inlined, sqrt
 from sde_grok.kernels.philox import philox, stream_word
 
 __all__ = ["ROWS", "fill_normals", "normal_pair", "uniform"]
@@ -78,7 +76,7 @@ def _sin_cos(t):
 @inlined
 def normal_pair(w0, w1, w2, w3):
     """Two independent standard normals from four words (double precision)."""
-    r = math.sqrt(2.0 * _minus_log(uniform(w0, w1)))
+    r = sqrt(2.0 * _minus_log(uniform(w0, w1)))
     t = 1.5 - as_float(ONE_BITS | (w2 << np.uint64(20)) | (w3 >> np.uint64(12)))
     s, c = _sin_cos(t)
     # Two unused bits choose the quarter: the sign of the cosine, and which of the two comes first.
@@ -95,7 +93,7 @@ F = np.float32
 def _normal_pair_single(w0, w1):
     """Two independent standard normals from two words (single precision)."""
     u = fma(F(np.int64(w0)), F(2.0**-32), F(2.0**-33))
-    r = math.sqrt(F(2.0) * F(_minus_log(np.float64(u))))
+    r = sqrt(F(2.0) * F(_minus_log(np.float64(u))))
     t = fma(F(np.int64(w1 >> np.uint64(2))), F(2.0**-30), F(-0.5))
     z = t * t
     p = fma(z, F(-0.004602149212814176), F(0.07968021764775542))

@@ -36,9 +36,20 @@ def _round(c0, c1, c2, c3, k0, k1):
 
 
 @inlined
+def _two_rounds(c0, c1, c2, c3, k0, k1):
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    k0, k1 = (k0 + W0) & MASK, (k1 + W1) & MASK
+    c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
+    return c0, c1, c2, c3, (k0 + W0) & MASK, (k1 + W1) & MASK
+
+
+@inlined
 def philox(c0, c1, c2, c3, k0, k1):
     """Four random 32-bit words for the counter (c0, c1, c2, c3) and the key (k0, k1)."""
-    for r in range(10):
-        n = np.uint64(r)
-        c0, c1, c2, c3 = _round(c0, c1, c2, c3, (k0 + n * W0) & MASK, (k1 + n * W1) & MASK)
+    # Ten rounds, written out: a loop here would keep the loop over lanes from vectorising.
+    c0, c1, c2, c3, k0, k1 = _two_rounds(c0, c1, c2, c3, k0, k1)
+    c0, c1, c2, c3, k0, k1 = _two_rounds(c0, c1, c2, c3, k0, k1)
+    c0, c1, c2, c3, k0, k1 = _two_rounds(c0, c1, c2, c3, k0, k1)
+    c0, c1, c2, c3, k0, k1 = _two_rounds(c0, c1, c2, c3, k0, k1)
+    c0, c1, c2, c3, k0, k1 = _two_rounds(c0, c1, c2, c3, k0, k1)
     return c0, c1, c2, c3
