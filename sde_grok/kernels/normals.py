@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import overload
 
 from sde_grok.kernels.jit import as_bits, as_float, fma, inlined, sqrt
-from sde_grok.kernels.philox import philox, stream_word
+from sde_grok.kernels.philox import MASK, philox, stream_word
 
 __all__ = ["ROWS", "fill_normals", "normal_pair", "uniform"]
 
@@ -23,7 +23,7 @@ SQRT_HALF_BITS = np.uint64(0x3FE6A09E667F3BCD)
 EXPONENT_MASK = np.uint64(0xFFF0000000000000)
 INTEGER_BITS, INTEGER = np.uint64(0x4338000000000000), 6755399441055744.0  # 1.5 · 2⁵²
 MINUS_LN2 = -0.6931471805599453
-ONE, TWO, HALF32 = np.uint64(1), np.uint64(2), np.uint64(32)
+ONE, TWO, HALF = np.uint64(1), np.uint64(2), np.uint64(32)
 
 
 @inlined
@@ -111,26 +111,34 @@ def _normal_pair_single(w0, w1):
 
 
 def _fill_double(z, n, first, d_first, d_pair, path, stream, k0, k1):
-    for j in range(z.shape[0] // 2):
-        word0, word1 = np.uint64(j) * d_first, np.uint64(j) * d_pair
+    zero = np.int64(k0 >> HALF)
+    for block in range(z.shape[0] // 2):
+        j = block ^ zero
+        za, zb = z[2 * j], z[2 * j + 1]
+        word0, word1 = np.uint64(block) * d_first, np.uint64(block) * d_pair
         for lane in range(n):
             p = path[lane]
             w0, w1, w2, w3 = philox(
-                first[lane] + word0, word1, p & np.uint64(0xFFFFFFFF), stream_word(stream, p), k0, k1
+                first[lane] + word0, word1, p & MASK, stream_word(stream, p), k0, k1
             )
-            z[2 * j, lane], z[2 * j + 1, lane] = normal_pair(w0, w1, w2, w3)
+            za[lane], zb[lane] = normal_pair(w0, w1, w2, w3)
 
 
 def _fill_single(z, n, first, d_first, d_pair, path, stream, k0, k1):
-    for j in range(z.shape[0] // 4):
-        word0, word1 = np.uint64(j) * d_first, np.uint64(j) * d_pair
+    zero = np.int64(k0 >> HALF)
+    for block in range(z.shape[0] // 4):
+        # LLVM merges the alias checks of all blocks into one, which fails, unless it cannot tell
+        # where the next block is: j = block, for a key word has 32 bits.
+        j = block ^ zero
+        za, zb, zc, zd = z[4 * j], z[4 * j + 1], z[4 * j + 2], z[4 * j + 3]
+        word0, word1 = np.uint64(block) * d_first, np.uint64(block) * d_pair
         for lane in range(n):
             p = path[lane]
             w0, w1, w2, w3 = philox(
-                first[lane] + word0, word1, p & np.uint64(0xFFFFFFFF), stream_word(stream, p), k0, k1
+                first[lane] + word0, word1, p & MASK, stream_word(stream, p), k0, k1
             )
-            z[4 * j, lane], z[4 * j + 1, lane] = _normal_pair_single(w0, w1)
-            z[4 * j + 2, lane], z[4 * j + 3, lane] = _normal_pair_single(w2, w3)
+            za[lane], zb[lane] = _normal_pair_single(w0, w1)
+            zc[lane], zd[lane] = _normal_pair_single(w2, w3)
 
 
 def fill_normals(z, n, first, d_first, d_pair, path, stream, k0, k1):
