@@ -18,6 +18,7 @@ import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from llvmlite import ir
@@ -26,7 +27,17 @@ from numba.core import sigutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload
 
-__all__ = ["as_bits", "as_float", "fma", "inlined", "kernel", "pointer", "source_digest", "sqrt"]
+__all__ = [
+    "as_bits",
+    "as_float",
+    "fma",
+    "inlined",
+    "kernel",
+    "pointer",
+    "source_digest",
+    "specialise",
+    "sqrt",
+]
 
 
 def source_digest() -> str:
@@ -53,6 +64,18 @@ def _stamp(made: Any) -> Any:
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile an entry point: releases the GIL, kept on disk between processes."""
     return _stamp(njit(nogil=True, cache=True, error_model="numpy")(function))
+
+
+def specialise(template: Callable[..., Any], name: str, **names: Any) -> Any:
+    """Compile a kernel from `template` with the global `names` given: one text, many kernels.
+
+    A kernel that took the functions as arguments, or closed over them, would never be found in the
+    disk cache. Here they are globals of a copy, kept apart in the cache by its qualified `name`.
+    """
+    made = FunctionType(template.__code__, {**template.__globals__, **names}, template.__name__)
+    made.__qualname__, made.__module__ = f"{template.__name__}.{name}", template.__module__
+    made.__doc__ = template.__doc__
+    return kernel(made)
 
 
 def inlined(function: Callable[..., Any]) -> Any:

@@ -110,12 +110,13 @@ def _normal_pair_single(w0, w1):
     return (c if swap else s), (s if swap else c)
 
 
-def _fill_double(z, n, first, d_first, d_pair, path, stream, k0, k1):
+def _fill_double(z, n, first, d_first, row, d_pair, path, stream, k0, k1):
     zero = np.int64(k0 >> HALF)
     for block in range(z.shape[0] // 2):
         j = block ^ zero
         za, zb = z[2 * j], z[2 * j + 1]
-        word0, word1 = np.uint64(block) * d_first, np.uint64(block) * d_pair
+        word0 = np.uint64(block) * d_first
+        word1 = np.uint64(row // 2 + block) * d_pair
         for lane in range(n):
             p = path[lane]
             w0, w1, w2, w3 = philox(
@@ -124,14 +125,15 @@ def _fill_double(z, n, first, d_first, d_pair, path, stream, k0, k1):
             za[lane], zb[lane] = normal_pair(w0, w1, w2, w3)
 
 
-def _fill_single(z, n, first, d_first, d_pair, path, stream, k0, k1):
+def _fill_single(z, n, first, d_first, row, d_pair, path, stream, k0, k1):
     zero = np.int64(k0 >> HALF)
     for block in range(z.shape[0] // 4):
         # LLVM merges the alias checks of all blocks into one, which fails, unless it cannot tell
         # where the next block is: j = block, for a key word has 32 bits.
         j = block ^ zero
         za, zb, zc, zd = z[4 * j], z[4 * j + 1], z[4 * j + 2], z[4 * j + 3]
-        word0, word1 = np.uint64(block) * d_first, np.uint64(block) * d_pair
+        word0 = np.uint64(block) * d_first
+        word1 = np.uint64(row // 4 + block) * d_pair
         for lane in range(n):
             p = path[lane]
             w0, w1, w2, w3 = philox(
@@ -141,16 +143,17 @@ def _fill_single(z, n, first, d_first, d_pair, path, stream, k0, k1):
             zc[lane], zd[lane] = _normal_pair_single(w2, w3)
 
 
-def fill_normals(z, n, first, d_first, d_pair, path, stream, k0, k1):
+def fill_normals(z, n, first, d_first, row, d_pair, path, stream, k0, k1):
     """Fill the first `n` columns of z (rows, lanes) with normals of the paths `path`.
 
-    Counter of the j-th block of rows in a lane: (first + j·d_first, j·d_pair, path, stream).
-    With d_pair = 1 the rows are coordinates of one step; with d_first = 1 they are steps.
+    Counter of the j-th block of rows in a lane: (first + j·d_first, (j₀ + j)·d_pair, path, stream),
+    j₀ the block of `row`. With d_pair = 1 the rows are coordinates of one step, from `row` on; with
+    d_first = 1 they are steps.
     """
     fill = _fill_single if z.dtype == np.float32 else _fill_double
-    fill(z, n, first, d_first, d_pair, path, stream, k0, k1)
+    fill(z, n, first, d_first, row, d_pair, path, stream, k0, k1)
 
 
 @overload(fill_normals, jit_options={"error_model": "numpy"})
-def _fill_normals_overload(z, n, first, d_first, d_pair, path, stream, k0, k1):
+def _fill_normals_overload(z, n, first, d_first, row, d_pair, path, stream, k0, k1):
     return _fill_single if z.dtype == types.float32 else _fill_double

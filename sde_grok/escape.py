@@ -1,0 +1,205 @@
+"""One problem, one entry point: simulate the escape from the shell to the core on any rung."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+
+from sde_grok.geometry import Geometry
+from sde_grok.landscapes import FLAT, Landscape
+from sde_grok.noise import IsotropicNoise, Noise
+from sde_grok.optimizer import Optimizer
+from sde_grok.paths import (
+    default_lanes,
+    default_time_step,
+    empty_outcome,
+    fields,
+    path_kernel,
+)
+from sde_grok.problem import MOST_LANES, Numerics, Problem
+from sde_grok.results import EscapeResult
+from sde_grok.runner import Progress, available_threads, run_paths
+
+__all__ = ["LongEscapeWarning", "simulate_escape"]
+
+LARGEST_CHUNK = 2048
+
+
+class LongEscapeWarning(UserWarning):
+    """The predicted escape is so long that most paths will be censored."""
+
+
+def simulate_escape(
+    optimizer: Optimizer,
+    geometry: Geometry,
+    noise: Noise,
+    landscape: Landscape = FLAT,
+    *,
+    system: Literal["discrete", "joint", "reduced", "radial"],
+    n_paths: int,
+    max_steps: int,
+    seed: int,
+    dt: float | None = None,
+    s: float | None = None,
+    discrete_monitoring: bool = False,
+    correct_bias: bool = False,
+    keep_end_state: bool = False,
+    precision: Literal["double", "single"] = "double",
+    threads: int | None = None,
+    chunk: int | None = None,
+    lanes: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> EscapeResult:
+    """Simulate first passages from the shell to the core.
+
+    A path starts uniformly on the sphere of radius `geometry.rho_start`, with the moments of Adam
+    at their mean-field values m = h and v = h² + diag Σ/b, h = ∇L [+ λθ if coupled]. It ends when
+    ‖θ‖ passes `geometry.rho_core`, or is censored after `max_steps`.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    geometry : Geometry
+    noise : IsotropicNoise, DiagonalNoise or DenseNoise
+    landscape : Landscape
+        The radial rung needs a flat one, and isotropic noise.
+    system : {"discrete", "joint", "reduced", "radial"}
+        Rung of the ladder: Adam itself, its SDE for (θ, m, v), that for θ, or that for ‖θ‖.
+    n_paths : int
+        Number of independent paths.
+    max_steps : int
+        Censoring time in optimizer steps.
+    seed : int
+        0 … 2⁶⁴ − 1. Path i is a function of the problem, the time step and (seed, i): not of
+        `n_paths`, `threads`, `chunk` or `lanes`.
+    dt : float, optional
+        Time step in optimizer steps. By default 1, and on the radial rung, whose step need not
+        shrink with η, a hundredth of its shortest time scale.
+    s : float, optional
+        Preconditioner of the radial rung; by default σ/√b + ε.
+    discrete_monitoring : bool
+        Let a path end only at multiples of `dt`, by default at each optimizer step. The other
+        rungs always do; the radial one otherwise finds crossings in between, by a Brownian bridge.
+    correct_bias : bool
+        Start m and v at zero and correct Adam's bias. Not on the rungs without moments.
+    keep_end_state : bool
+        Return θ, m and v at the end of each path.
+    precision : {"double", "single"}
+        Of states and normals.
+    threads, chunk, lanes : int, optional
+        Threads, paths handed to a thread at a time, and paths in lockstep (a multiple of 8, at
+        most 64).
+    progress : callable, optional
+        Called ten times a second with a `Progress`.
+
+    Returns
+    -------
+    EscapeResult
+        Times in optimizer steps on every rung.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range, or the rung cannot describe the problem.
+    Interrupted
+        On Ctrl-C.
+
+    Warns
+    -----
+    LongEscapeWarning
+        Before the run, if the radial rung predicts a mean escape time beyond `max_steps`.
+
+    Notes
+    -----
+    Rungs of arXiv 2606.30388 (known second-hand). Euler–Maruyama on the joint and reduced rungs,
+    Strang's splitting into exact flow and noise on the radial one.
+    """
+    began = time.perf_counter()
+    problem = Problem(
+        optimizer=optimizer,
+        geometry=geometry,
+        noise=noise,
+        landscape=landscape,
+        system=system,
+        s=s,
+        correct_bias=correct_bias,
+    )
+    bridge = system == "radial" and not discrete_monitoring
+    numerics = Numerics(
+        n_paths=n_paths,
+        max_steps=max_steps,
+        seed=seed,
+        dt=default_time_step(problem, bridge=bridge) if dt is None else dt,
+        bridge=bridge,
+        precision=precision,
+        threads=available_threads() if threads is None else threads,
+        chunk=chunk,
+        lanes=default_lanes(problem) if lanes is None else lanes,
+        keep_end_state=keep_end_state,
+    )
+    log_mean = problem.log_exact_mean_steps
+    if log_mean is not None and log_mean > math.log(numerics.max_steps):
+        warnings.warn(_long_escape(log_mean, numerics.max_steps), LongEscapeWarning, stacklevel=2)
+    outcome = empty_outcome(problem, numerics)
+    run_paths(
+        path_kernel(problem, numerics),
+        outcome,
+        chunk=_chunk(numerics),
+        threads=numerics.threads,
+        progress=progress,
+    )
+    exact = log_mean is not None and system == "radial" and log_mean < 709
+    names = fields(system) if keep_end_state else ()
+    return EscapeResult(
+        system=system,
+        steps=outcome.time * numerics.dt,
+        status=outcome.status,
+        rho2_end=outcome.rho2,
+        end_state={name: outcome.state[:, i] for i, name in enumerate(names)},
+        max_steps=numerics.max_steps,
+        dt=numerics.dt,
+        path_steps=int(outcome.steps.sum()),
+        exact_mean_steps=math.exp(log_mean) if exact and log_mean is not None else None,
+        wall_seconds=time.perf_counter() - began,
+        provenance=_provenance(problem, numerics),
+    )
+
+
+def _chunk(numerics: Numerics) -> int:
+    """Paths a thread takes at a time: some chunks for each thread, each filling its lanes."""
+    if numerics.chunk is not None:
+        return numerics.chunk
+    share = math.ceil(numerics.n_paths / (4 * numerics.threads))
+    return min(LARGEST_CHUNK, math.ceil(share / numerics.lanes) * numerics.lanes)
+
+
+def _long_escape(log_mean: float, max_steps: int) -> str:
+    predicted = f"10^{log_mean / math.log(10):.4g}" if math.isfinite(log_mean) else "infinitely many"
+    return (
+        f"the radial rung predicts a mean escape time of {predicted} steps, beyond max_steps = "
+        f"{max_steps}: most paths will be censored"
+    )
+
+
+def _provenance(problem: Problem, numerics: Numerics) -> dict[str, Any]:
+    noise = problem.noise
+    packages = ("sde-grok", "numpy", "numba", "llvmlite")
+    return {
+        "seed": numerics.seed,
+        "optimizer": asdict(problem.optimizer),
+        "geometry": asdict(problem.geometry),
+        "noise": asdict(noise) if isinstance(noise, IsotropicNoise) else type(noise).__name__,
+        "landscape": problem.landscape.name,
+        "s": problem.s,
+        "correct_bias": problem.correct_bias,
+        "bridge": numerics.bridge,
+        "precision": numerics.precision,
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+    }

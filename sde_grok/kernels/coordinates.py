@@ -1,0 +1,211 @@
+"""First passage of many paths in d dimensions, in lockstep lanes: the template of three kernels.
+
+The state is one array S of shape (d, fields, LANES), each path a column. A lane whose path ended
+takes the next path; when none is left, the last lane moves into the gap.
+"""
+
+import math
+
+import numpy as np
+
+from sde_grok.kernels.jit import inlined, specialise
+from sde_grok.kernels.normals import fill_normals, normal_pair
+from sde_grok.kernels.outcome import CENSORED, FAILED, HIT, PATH_STEPS, STOP, whole_groups
+from sde_grok.kernels.philox import MASK, MOVE, START, philox, stream_word
+
+__all__ = ["coordinate_kernel"]
+
+ROWS = 32  # normals made at a time: they stay in the first-level cache
+
+# Names that `coordinate_kernel` fills in.
+LANES = FIELDS = 0
+
+
+def sweep(*_):
+    """Advance one coordinate in all lanes; see `sde_grok.kernels.sweeps`."""
+
+
+@inlined
+def _place_on_shell(S, lane, rho, path, k0, k1):
+    """Put the θ of one lane uniformly on the sphere of radius rho (DLMF 5.19: a normal direction)."""
+    square = 0.0
+    for pair in range((S.shape[0] + 1) // 2):
+        w0, w1, w2, w3 = philox(
+            np.uint64(0), np.uint64(pair), path & MASK, stream_word(START, path), k0, k1
+        )
+        za, zb = normal_pair(w0, w1, w2, w3)
+        S[2 * pair, 0, lane] = za
+        square += za * za
+        if 2 * pair + 1 < S.shape[0]:
+            S[2 * pair + 1, 0, lane] = zb
+            square += zb * zb
+    scale = rho / math.sqrt(square)
+    for i in range(S.shape[0]):
+        S[i, 0, lane] *= scale
+
+
+@inlined
+def _start_moments(S, lane, variance, at_zero, c):
+    """Set m = h and v = h² + diag Σ/b, or both to zero."""
+    for i in range(S.shape[0]):
+        h = S[i, 1, lane] + c.coupled * S[i, 0, lane]
+        S[i, 2, lane] = 0.0 if at_zero else h
+        S[i, 3, lane] = 0.0 if at_zero else h * h + variance[i]
+
+
+@inlined
+def _correlate(factor, source, z, width):
+    """Set z = factor · source in each lane, summed in a fixed order."""
+    for i in range(factor.shape[0]):
+        for lane in range(width):
+            z[i, lane] = 0.0
+        for j in range(factor.shape[1]):
+            for lane in range(width):
+                z[i, lane] += factor[i, j] * source[j, lane]
+
+
+@inlined
+def _bias_correction(c, steps, width, ratio, eps):
+    """Fill √B₂/B₁ and ε√B₂ with Bᵢ = 1 − βᵢᵏ at the step k that is about to be taken."""
+    for lane in range(width):
+        B1 = 1.0 - c.beta1 ** (steps[lane] + 1.0)
+        B2 = 1.0 - c.beta2 ** (steps[lane] + 1.0)
+        ratio[lane], eps[lane] = math.sqrt(B2) / B1, c.eps * math.sqrt(B2)
+
+
+@inlined
+def _status(rho2, steps, core, side, last):
+    """How a path ends here, or −1 if it goes on."""
+    if side * (rho2 - core) <= 0.0:
+        return HIT
+    if not rho2 < np.inf:
+        return FAILED
+    return CENSORED if steps >= last else -1
+
+
+@inlined
+def _record(outcome, p, status, steps, rho2, S, lane):
+    outcome.status[p], outcome.steps[p], outcome.rho2[p] = status, steps, rho2
+    outcome.time[p] = np.nan if status == FAILED else np.float64(steps)
+    if outcome.state.shape[0] > 0:
+        for i in range(S.shape[0]):
+            outcome.state[p, 0, i] = S[i, 0, lane]
+            for field in range(2, S.shape[1]):
+                outcome.state[p, field - 1, i] = S[i, field, lane]
+
+
+@inlined
+def _move(S, source, target):
+    for i in range(S.shape[0]):
+        for field in range(S.shape[1]):
+            S[i, field, target] = S[i, field, source]
+
+
+@inlined
+def _multiple_of_four(n):
+    return (n + 3) // 4 * 4
+
+
+def first_passage(
+    first,
+    start,
+    core,
+    side,
+    last,
+    correct_bias,
+    amplitude,
+    variance,
+    factor,
+    gradient,
+    parameters,
+    c,
+    key,
+    lanes,
+    outcome,
+    control,
+):
+    """Simulate paths `first`, `first` + 1, … until each passes the core or `last` steps are over.
+
+    Parameters
+    ----------
+    first : int
+        Number of the first path.
+    start, core : float
+        Radius at the start, and the squared radius at which a path ends.
+    side : float
+        +1 if the core is passed from outside, −1 from inside.
+    last : int
+        Censoring time in steps.
+    correct_bias : bool
+        Start the moments at zero and correct Adam's bias, as an optimizer does.
+    amplitude, variance : (d,) arrays
+        Factor of the normals that makes ξ, and diag Σ/b.
+    factor : (d, r) array
+        Σ^{1/2}/√b if Σ is dense; r = 0 otherwise.
+    gradient : pointer
+        gradient(S, width, parameters, scratch): writes field 1 of S.
+    parameters : (n,) array
+        Handed to `gradient`.
+    c : Coefficients
+    key : Key
+    lanes : int
+        Paths in lockstep, <= LANES and a multiple of 8.
+    outcome : Outcome
+        Written to; `time` in steps.
+    control : int64 array
+    """
+    k0, k1 = key
+    d, rank, n_paths = amplitude.size, factor.shape[1], outcome.time.size
+    rows = _multiple_of_four(d if rank else min(d, ROWS))
+    z = np.empty((rows, LANES), amplitude.dtype)
+    source = np.empty((_multiple_of_four(rank), LANES), amplitude.dtype)
+    S = np.zeros((d, FIELDS, LANES), amplitude.dtype)
+    scratch = np.empty((2, d), amplitude.dtype)
+    rho2 = np.zeros(LANES, amplitude.dtype)
+    ratio = np.ones(LANES, amplitude.dtype)  # √B₂/B₁
+    eps = np.full(LANES, c.eps)  # ε√B₂
+    path = np.zeros(LANES, np.uint64)
+    steps = np.zeros(LANES, np.uint64)
+    no, one, seen = np.uint64(0), np.uint64(1), 0
+    n, waiting = 0, 0
+    while control[STOP] == 0:
+        while n < lanes and waiting < n_paths:
+            path[n], steps[n] = first + waiting, 0
+            _place_on_shell(S, n, start, path[n], k0, k1)
+            n, waiting = n + 1, waiting + 1
+        if n == 0:
+            break
+        width = whole_groups(n)
+        gradient(S, width, parameters, scratch)
+        if FIELDS > 2:
+            for lane in range(seen, n):
+                _start_moments(S, lane, variance, correct_bias, c)
+        for lane in range(width):
+            rho2[lane] = 0.0
+        if correct_bias:
+            _bias_correction(c, steps, width, ratio, eps)
+        if rank:
+            fill_normals(source, width, steps, no, 0, one, path, MOVE, k0, k1)
+            _correlate(factor, source, z, width)
+        for top in range(0, d, rows):
+            if not rank:
+                fill_normals(z, width, steps, no, top, one, path, MOVE, k0, k1)
+            for i in range(top, min(d, top + rows)):
+                sweep(S, i, width, z[i - top], amplitude[i], variance[i], ratio, eps, rho2, c)
+        control[PATH_STEPS] += n
+        for lane in range(n - 1, -1, -1):  # downwards: the last lane moves into a freed one
+            steps[lane] += one
+            status = _status(rho2[lane], steps[lane], core, side, last)
+            if status < 0:
+                continue
+            p = np.int64(path[lane]) - first
+            _record(outcome, p, status, steps[lane], rho2[lane], S, lane)
+            n -= 1
+            path[lane], steps[lane] = path[n], steps[n]
+            _move(S, n, lane)
+        seen = n
+
+
+def coordinate_kernel(name, sweep, *, fields, lanes):
+    """Compile the template for one rung, whose `sweep` keeps `fields` fields, and `lanes` lanes."""
+    return specialise(first_passage, f"{name}{lanes}", sweep=sweep, FIELDS=fields, LANES=lanes)

@@ -1,0 +1,97 @@
+"""Gradient noise: the covariance Σ of one example's gradient (a minibatch has Σ/b)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sde_grok.checks import ParameterError, number
+
+__all__ = ["DenseNoise", "DiagonalNoise", "IsotropicNoise", "Noise"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class IsotropicNoise:
+    """Σ = σ²I.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation σ >= 0 of each coordinate.
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", number("sigma", self.sigma, low=0))
+
+    def deviations(self, dim: int) -> Array:
+        """√(diag Σ), shape (dim,)."""
+        return np.full(dim, self.sigma)
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalNoise:
+    """Σ = diag(σᵢ²).
+
+    Parameters
+    ----------
+    sigmas : (d,) array_like
+        Standard deviations σᵢ >= 0 of the coordinates.
+    """
+
+    sigmas: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigmas", _finite("sigmas", self.sigmas, ndim=1, low=0.0))
+
+    def deviations(self, dim: int) -> Array:
+        """√(diag Σ), shape (dim,)."""
+        return _sized("sigmas", self.sigmas, dim)
+
+
+@dataclass(frozen=True, eq=False)
+class DenseNoise:
+    """Σ = F Fᵀ.
+
+    Parameters
+    ----------
+    factor : (d, r) array_like
+        A factor F of the covariance; a Cholesky factor, or r < d columns for low rank.
+    """
+
+    factor: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", _finite("factor", self.factor, ndim=2, low=-np.inf))
+
+    def deviations(self, dim: int) -> Array:
+        """√(diag Σ), shape (dim,)."""
+        return np.asarray(np.linalg.norm(_sized("factor", self.factor, dim), axis=1))
+
+
+Noise = IsotropicNoise | DiagonalNoise | DenseNoise
+
+
+def _finite(field: str, value: Any, *, ndim: int, low: float) -> Array:
+    at_least = f" >= {low:g}" if low > -np.inf else ""
+    allowed = f"a non-empty {ndim}-dimensional array of finite numbers{at_least}"
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ParameterError(field, value, allowed) from None
+    if array.ndim != ndim or array.size == 0 or not np.all(np.isfinite(array) & (array >= low)):
+        raise ParameterError(field, value, allowed)
+    array.flags.writeable = False
+    return array
+
+
+def _sized(field: str, array: Array, dim: int) -> Array:
+    if array.shape[0] != dim:
+        raise ParameterError(field, array.shape, f"as long as the dimension {dim}")
+    return array

@@ -1,0 +1,161 @@
+"""From a problem to a compiled kernel with its arguments: what `runner` calls on chunks of paths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sde_grok.kernels import radial
+from sde_grok.kernels.coordinates import coordinate_kernel
+from sde_grok.kernels.outcome import PENDING, Key, Outcome
+from sde_grok.kernels.sweeps import Coefficients
+from sde_grok.landscapes.landscape import gradient_pointer
+from sde_grok.noise import DenseNoise
+from sde_grok.problem import LANE_GROUP, MOST_LANES, Numerics, Problem
+from sde_grok.rungs.radial import splitting
+
+__all__ = ["Kernel", "default_lanes", "default_time_step", "empty_outcome", "fields", "path_kernel"]
+
+Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
+
+CACHE_BYTES = 2**19  # for the states of all lanes: half of a second-level cache
+
+
+def fields(system: str) -> tuple[str, ...]:
+    """What the state of a rung consists of, d numbers each."""
+    return {"radial": (), "reduced": ("theta",)}.get(system, ("theta", "m", "v"))
+
+
+def default_lanes(problem: Problem) -> int:
+    """As many lanes as the cache holds."""
+    bytes_a_lane = 8 * problem.geometry.dim * (1 + len(fields(problem.system)))
+    if problem.system == "radial" or bytes_a_lane * MOST_LANES <= CACHE_BYTES:
+        return MOST_LANES
+    return max(LANE_GROUP, CACHE_BYTES // bytes_a_lane // LANE_GROUP * LANE_GROUP)
+
+
+def default_time_step(problem: Problem, *, bridge: bool) -> float:
+    """Δt in optimizer steps: one, unless the rung has exact flows and a bridge."""
+    if problem.system != "radial" or not bridge or problem.rates is None:
+        return 1.0
+    gamma, q2 = problem.rates
+    geometry, optimizer = problem.geometry, problem.optimizer
+    nearest = min(geometry.rho_start, geometry.rho_core) ** 2
+    farthest = max(geometry.rho_start, geometry.rho_core) ** 2
+    rate = gamma + geometry.dim * q2 / (nearest if geometry.inward else farthest)
+    return 0.01 / rate / optimizer.eta
+
+
+def empty_outcome(problem: Problem, numerics: Numerics) -> Outcome:
+    """Outcome of paths that have not been run."""
+    n = numerics.n_paths
+    kept = n if numerics.keep_end_state else 0
+    return Outcome(
+        time=np.full(n, np.nan),
+        steps=np.zeros(n, np.int64),
+        status=np.full(n, PENDING, np.int8),
+        rho2=np.full(n, np.nan),
+        state=np.full((kept, len(fields(problem.system)), problem.geometry.dim), np.nan),
+    )
+
+
+def path_kernel(problem: Problem, numerics: Numerics) -> Kernel:
+    """Kernel of the problem's rung, as `run_paths` wants it."""
+    make = _radial_paths if problem.system == "radial" else _coordinate_paths
+    return make(problem, numerics)
+
+
+def _key(seed: int) -> Key:
+    return Key(np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32))
+
+
+def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
+    assert problem.rates is not None
+    gamma, q2 = problem.rates
+    geometry, dtype = problem.geometry, numerics.dtype
+    duration = numerics.dt * problem.optimizer.eta
+    split = splitting(duration, dim=geometry.dim, gamma=gamma, q2=q2)
+    side = 1.0 if geometry.inward else -1.0
+    step = radial.RadialStep(*map(dtype, (*split, geometry.rho_core**2, side)))
+    start, last = dtype(geometry.rho_start**2), numerics.max_steps / numerics.dt
+    key = _key(numerics.seed)
+
+    def run(first: int, outcome: Outcome, control: NDArray[np.int64]) -> None:
+        radial.first_passage(
+            first, start, step, last, numerics.bridge, key, numerics.lanes, outcome, control
+        )
+
+    return run
+
+
+def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
+    optimizer, geometry, dtype = problem.optimizer, problem.geometry, numerics.dtype
+    c = _coefficients(problem, numerics)
+    deviation = problem.noise.deviations(geometry.dim) / math.sqrt(optimizer.batch_size)
+    factor = np.empty((geometry.dim, 0))
+    amplitude = deviation
+    if isinstance(problem.noise, DenseNoise):
+        factor = problem.noise.factor / math.sqrt(optimizer.batch_size)
+        amplitude = np.ones(geometry.dim)
+    landscape = problem.landscape
+    gradient = gradient_pointer(landscape.gradient, numerics.precision == "single")
+    arrays = [x.astype(dtype) for x in (amplitude, deviation**2, factor, landscape.parameters)]
+    amplitude, variance, factor, parameters = arrays
+    kernel = _compiled(problem.system, MOST_LANES if numerics.lanes > LANE_GROUP else LANE_GROUP)
+    key, last = _key(numerics.seed), math.ceil(numerics.max_steps / numerics.dt)
+    side = 1.0 if geometry.inward else -1.0
+
+    def run(first: int, outcome: Outcome, control: NDArray[np.int64]) -> None:
+        kernel(
+            first,
+            geometry.rho_start,
+            geometry.rho_core**2,
+            side,
+            last,
+            problem.correct_bias,
+            amplitude,
+            variance,
+            factor,
+            gradient,
+            parameters,
+            c,
+            key,
+            numerics.lanes,
+            outcome,
+            control,
+        )
+
+    return run
+
+
+@lru_cache
+def _compiled(system: str, lanes: int) -> Any:
+    """The kernel of a rung; rungs are imported, and compiled, when they are first used."""
+    rung = import_module(f"sde_grok.rungs.{system}")
+    return coordinate_kernel(system, rung.sweep, fields=1 + len(fields(system)), lanes=lanes)
+
+
+def _coefficients(problem: Problem, numerics: Numerics) -> Coefficients:
+    optimizer, dt = problem.optimizer, numerics.dt * problem.optimizer.eta
+    numbers = Coefficients(
+        eta=optimizer.eta,
+        beta1=optimizer.beta1,
+        beta2=optimizer.beta2,
+        eps=optimizer.eps,
+        coupled=optimizer.coupled,
+        decoupled=optimizer.decoupled,
+        alpha1=1 - optimizer.beta1,
+        alpha2=1 - optimizer.beta2,
+        kappa1=(1 - optimizer.beta1) / optimizer.eta,
+        kappa2=(1 - optimizer.beta2) / optimizer.eta,
+        root_eta=math.sqrt(optimizer.eta),
+        dt=dt,
+        root_dt=math.sqrt(dt),
+    )
+    return Coefficients(*map(numerics.dtype, numbers))

@@ -1,0 +1,53 @@
+"""Radial SDE: the squared radius V = ρ² on a flat landscape, in time t = kη.
+
+    dV = (d q² − 2γV) dt + 2q √V dB,    dρ = [(d−1) q²/(2ρ) − γρ] dt + q dB,
+    γ = λ/s (coupled) or λ (decoupled),    q² = (η/b) σ²/s².
+
+Assumes isotropic noise Σ = σ²I and a preconditioner P ≈ s·I, by default noise-dominated,
+s = σ/√b + ε. Observation 2 and Lemma 2 of arXiv 2606.30388, as reported second-hand.
+"""
+
+import math
+from typing import NamedTuple
+
+from sde_grok.optimizer import Optimizer
+
+__all__ = ["Rates", "Split", "radial_rates", "splitting"]
+
+
+class Rates(NamedTuple):
+    """Contraction rate γ and noise intensity q² (squared parameter units), per unit of t."""
+
+    gamma: float
+    q2: float
+
+
+class Split(NamedTuple):
+    """Half a step of flow, V ← shrink·V + grow, and the noise of a whole step, ρ ← ρ + noise·Z."""
+
+    shrink: float
+    grow: float
+    noise: float
+
+
+def radial_rates(optimizer: Optimizer, sigma: float, s: float) -> Rates:
+    """γ and q² for the noise σ of one example and the preconditioner s > 0."""
+    gamma = optimizer.coupled / s + optimizer.decoupled
+    return Rates(gamma, optimizer.eta / optimizer.batch_size * (sigma / s) ** 2)
+
+
+def splitting(dt: float, *, dim: float, gamma: float, q2: float) -> Split:
+    """Strang's splitting of dρ over Δt = `dt` into its flow and its noise.
+
+    The flow dV = [(d−1)q² − 2γV] dt is solved exactly, and the noise is such that the mean of V is
+    exact for every d, and the whole law for d = 1 (an Ornstein–Uhlenbeck process): its variance is
+    q² sinh(γΔt)/γ.
+    """
+    x = gamma * dt
+    decay = -math.expm1(-x) / x if x > 0 else 1.0  # (1 − e^{−γΔt})/(γΔt)
+    spread = math.sinh(x) / x if x > 0 else 1.0
+    return Split(
+        shrink=math.exp(-x),
+        grow=(dim - 1) * q2 * dt * decay / 2,
+        noise=math.sqrt(q2 * dt * spread),
+    )
