@@ -16,8 +16,6 @@ OPENBLAS_NUM_THREADS=1 and XLA_FLAGS="--xla_cpu_multi_thread_eigen=false
 intra_op_parallelism_threads=1", and pin the process to one core: XLA keeps a thread of its own.
 """
 
-# ruff: noqa: PLC0415 (a peer is imported when it is asked for, for it may be missing)
-
 from __future__ import annotations
 
 import math
@@ -291,7 +289,8 @@ def _first_passage(workload: str, systems: list[NDArray[np.bool_]]) -> Timing:
     """Return when each path is first inside the core; `systems` hold tables time × path."""
     inside = np.concatenate(systems, axis=1)
     hit, last = inside.any(axis=0), len(inside) - 1
-    done = timing(workload, np.where(hit, inside.argmax(axis=0), last).astype(float), inside.size)
+    steps = np.where(hit, inside.argmax(axis=0), last).astype(float)
+    done = timing(workload, steps, last * inside.shape[1])
     return done._replace(times=np.where(hit, done.times, np.nan))
 
 
@@ -479,47 +478,42 @@ def diffrax_vmapped(workload: str, n_paths: int, seed: int) -> Timing:
     return timing(workload, steps, n_paths * steps.max())
 
 
-def _with_clocks(equation: _Equation, shape: tuple[int, ...]) -> _Equation:
+def _with_clocks(equation: _Equation, n_paths: int) -> _Equation:
     """Make all paths one state, each path frozen inside the core and with a clock that stops."""
     import jax.numpy as jnp
 
-    def running(x: Any) -> tuple[Any, Any]:
-        mask = jnp.where(equation.stop(x), 0.0, 1.0)
-        return mask, mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+    def running(y: Any) -> Any:
+        return jnp.where(equation.stop(y[0]), 0.0, 1.0)
 
-    def drift(y: Any) -> tuple[Any, Any]:
-        mask, column = running(y[0])
-        return column * equation.drift(y[0]), mask
-
-    def noise(y: Any, dw: Any) -> tuple[Any, Any]:
-        mask, column = running(y[0])
-        return column * equation.noise(y[0], dw), jnp.zeros_like(mask)
-
-    return _Equation(drift, noise, lambda y: jnp.all(equation.stop(y[0])), shape)
+    return _Equation(
+        lambda y: (running(y) * equation.drift(y[0]), running(y)),
+        lambda y, dw: (running(y) * equation.noise(y[0], dw), jnp.zeros(n_paths)),
+        lambda y: jnp.all(equation.stop(y[0])),
+        (n_paths,),
+    )
 
 
 @cache
-def _one_state(workload: str) -> Any:
+def _one_state(n_paths: int) -> Any:
     import jax
     import jax.numpy as jnp
 
     jax.config.update("jax_enable_x64", True)
+    equation = _with_clocks(_equation("radial"), n_paths)
 
-    def steps(key: Any, x: Any) -> Any:
-        equation = _with_clocks(_equation(workload), x.shape)
-        solution = _diffrax_solve(equation, key, (x, jnp.zeros(len(x))), STEP[workload])
-        return jnp.round(solution.ys[1][-1] / STEP[workload])
+    def steps(key: Any) -> Any:
+        start = (jnp.full(n_paths, START), jnp.zeros(n_paths))
+        return jnp.round(_diffrax_solve(equation, key, start, DT).ys[1][-1] / DT)
 
     return jax.jit(steps)
 
 
-def diffrax_one_state(workload: str, n_paths: int, seed: int) -> Timing:
+def diffrax_one_state(n_paths: int, seed: int) -> Timing:
+    """One random key a step for all paths, not one for each: faster where a path is a scalar."""
     import jax
 
-    solve = _one_state(workload)
-    steps = solve(jax.random.key(seed), _diffrax_start(workload, n_paths, seed))
-    steps = np.asarray(steps, float)
-    return timing(workload, steps, n_paths * steps.max())
+    steps = np.asarray(_one_state(n_paths)(jax.random.key(seed)), float)
+    return timing("radial", steps, n_paths * steps.max())
 
 
 # --- kramers: one dimension only, with a Brownian-bridge test, so without Euler's bias -------
@@ -547,14 +541,13 @@ PEERS: dict[tuple[str, str], Callable[[int, int], Timing]] = {
     ("radial", "numpy"): numpy_radial,
     ("radial", "kramers"): kramers_radial,
     ("radial", "diffrax"): partial(diffrax_vmapped, "radial"),
-    ("radial", "diffrax, one state"): partial(diffrax_one_state, "radial"),
+    ("radial", "diffrax, one state"): diffrax_one_state,
     ("radial", "sdeint"): partial(sdeint_radial, stack=1),
     ("radial", "sdeint, stacked"): partial(sdeint_radial, stack=STACK),
     ("vector", "naive numba"): partial(naive_numba, "vector"),
     ("vector", "numba, Generator"): partial(numba_generator, "vector"),
     ("vector", "numpy"): numpy_vector,
     ("vector", "diffrax"): partial(diffrax_vmapped, "vector"),
-    ("vector", "diffrax, one state"): partial(diffrax_one_state, "vector"),
     ("vector", "sdeint"): partial(sdeint_vector, stack=1),
     ("vector", "sdeint, stacked"): partial(sdeint_vector, stack=STACK // D),
     ("reduced", "naive numba"): partial(naive_numba, "reduced"),
@@ -580,10 +573,9 @@ SIZES: dict[tuple[str, str], int] = {
     ("radial", "sdeint"): 100,
     ("radial", "sdeint, stacked"): 40 * STACK,
     ("vector", "naive numba"): 4_000,
-    ("vector", "numba, Generator"): 8_000,
+    ("vector", "numba, Generator"): 24_000,
     ("vector", "numpy"): 8_000,
     ("vector", "diffrax"): 2_000,
-    ("vector", "diffrax, one state"): 2_000,
     ("vector", "sdeint"): 100,
     ("vector", "sdeint, stacked"): 5 * STACK,
     ("reduced", "naive numba"): 32,

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
 
-import numpy as np
-
 from sde_grok.geometry import Geometry
 from sde_grok.landscapes import FLAT, Landscape
 from sde_grok.noise import IsotropicNoise, Noise
@@ -23,7 +21,7 @@ from sde_grok.paths import (
     fields,
     path_kernel,
 )
-from sde_grok.problem import MOST_LANES, Numerics, Problem
+from sde_grok.problem import Numerics, Problem, System
 from sde_grok.results import EscapeResult
 from sde_grok.runner import Progress, available_threads, run_paths
 
@@ -42,7 +40,7 @@ def simulate_escape(
     noise: Noise,
     landscape: Landscape = FLAT,
     *,
-    system: Literal["discrete", "joint", "reduced", "radial"],
+    system: System,
     n_paths: int,
     max_steps: int,
     seed: int,
@@ -153,6 +151,7 @@ def simulate_escape(
         outcome,
         chunk=_chunk(numerics),
         threads=numerics.threads,
+        expected_steps=_expected_time_steps(log_mean, numerics),
         progress=progress,
     )
     exact = log_mean is not None and system == "radial" and log_mean < 709
@@ -180,8 +179,17 @@ def _chunk(numerics: Numerics) -> int:
     return min(LARGEST_CHUNK, math.ceil(share / numerics.lanes) * numerics.lanes)
 
 
+def _expected_time_steps(log_mean: float | None, numerics: Numerics) -> float:
+    if log_mean is None:
+        return math.inf
+    return math.exp(min(log_mean, math.log(numerics.max_steps))) / numerics.dt
+
+
 def _long_escape(log_mean: float, max_steps: int) -> str:
-    predicted = f"10^{log_mean / math.log(10):.4g}" if math.isfinite(log_mean) else "infinitely many"
+    digits = log_mean / math.log(10)
+    predicted = f"{math.exp(log_mean):.3g}" if digits < 9 else f"10^{digits:.0f}"
+    if log_mean == math.inf:
+        predicted = "infinitely many"
     return (
         f"the radial rung predicts a mean escape time of {predicted} steps, beyond max_steps = "
         f"{max_steps}: most paths will be censored"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sde_grok.checks import ParameterError, choice, integer, number
 
-__all__ = ["Geometry"]
+__all__ = ["Direction", "Geometry"]
+
+Direction = Literal["inward", "outward"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +36,10 @@ class Geometry:
     rho_start: float
     rho_core: float
     dim: int
-    direction: Literal["inward", "outward"] = "inward"
+    direction: Direction = "inward"
 
     def __post_init__(self) -> None:
-        choice("direction", self.direction, ("inward", "outward"))
+        choice("direction", self.direction, get_args(Direction))
         inward = self.direction == "inward"
         start = number("rho_start", self.rho_start, low=0, open_low=inward)
         core = number("rho_core", self.rho_core, low=0, open_low=True)

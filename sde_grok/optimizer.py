@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sde_grok.checks import choice, integer, number
 
-__all__ = ["Optimizer"]
+__all__ = ["Decay", "Optimizer"]
+
+Decay = Literal["coupled", "decoupled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class Optimizer:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
-    decay: Literal["coupled", "decoupled"] = "coupled"
+    decay: Decay = "coupled"
 
     def __post_init__(self) -> None:
         checked = {
@@ -51,7 +53,7 @@ class Optimizer:
             "beta1": number("beta1", self.beta1, low=0, high=1),
             "beta2": number("beta2", self.beta2, low=0, high=1),
             "eps": number("eps", self.eps, low=0),
-            "decay": choice("decay", self.decay, ("coupled", "decoupled")),
+            "decay": choice("decay", self.decay, get_args(Decay)),
         }
         for field, value in checked.items():
             object.__setattr__(self, field, value)

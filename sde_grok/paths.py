@@ -17,7 +17,7 @@ from sde_grok.kernels.outcome import PENDING, Key, Outcome
 from sde_grok.kernels.sweeps import Coefficients
 from sde_grok.landscapes.landscape import gradient_pointer
 from sde_grok.noise import DenseNoise
-from sde_grok.problem import LANE_GROUP, MOST_LANES, Numerics, Problem
+from sde_grok.problem import LANE_GROUP, MOST_LANES, Numerics, Problem, System
 from sde_grok.rungs.radial import splitting
 
 __all__ = ["Kernel", "default_lanes", "default_time_step", "empty_outcome", "fields", "path_kernel"]
@@ -27,7 +27,7 @@ Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
 CACHE_BYTES = 2**19  # for the states of all lanes: half of a second-level cache
 
 
-def fields(system: str) -> tuple[str, ...]:
+def fields(system: System) -> tuple[str, ...]:
     """What the state of a rung consists of, d numbers each."""
     return {"radial": (), "reduced": ("theta",)}.get(system, ("theta", "m", "v"))
 
@@ -82,7 +82,8 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
     duration = numerics.dt * problem.optimizer.eta
     split = splitting(duration, dim=geometry.dim, gamma=gamma, q2=q2)
     side = 1.0 if geometry.inward else -1.0
-    step = radial.RadialStep(*map(dtype, (*split, geometry.rho_core**2, side)))
+    numbers: Any = map(dtype, (*split, geometry.rho_core**2, side))
+    step = radial.RadialStep(*numbers)
     start, last = dtype(geometry.rho_start**2), numerics.max_steps / numerics.dt
     key = _key(numerics.seed)
 
@@ -135,10 +136,11 @@ def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
 
 
 @lru_cache
-def _compiled(system: str, lanes: int) -> Any:
+def _compiled(system: System, lanes: int) -> Any:
     """The kernel of a rung; rungs are imported, and compiled, when they are first used."""
     rung = import_module(f"sde_grok.rungs.{system}")
-    return coordinate_kernel(system, rung.sweep, fields=1 + len(fields(system)), lanes=lanes)
+    make: Any = coordinate_kernel
+    return make(system, rung.sweep, fields=1 + len(fields(system)), lanes=lanes)
 
 
 def _coefficients(problem: Problem, numerics: Numerics) -> Coefficients:
@@ -158,4 +160,5 @@ def _coefficients(problem: Problem, numerics: Numerics) -> Coefficients:
         dt=dt,
         root_dt=math.sqrt(dt),
     )
-    return Coefficients(*map(numerics.dtype, numbers))
+    converted: Any = map(numerics.dtype, numbers)
+    return Coefficients(*converted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from sde_grok.noise import IsotropicNoise, Noise
 from sde_grok.optimizer import Optimizer
 from sde_grok.rungs.radial import Rates, radial_rates
 
-__all__ = ["SYSTEMS", "Numerics", "Problem"]
+__all__ = ["SYSTEMS", "Numerics", "Problem", "System"]
 
-SYSTEMS = ("discrete", "joint", "reduced", "radial")
+System = Literal["discrete", "joint", "reduced", "radial"]
+SYSTEMS: tuple[System, ...] = get_args(System)
 LANE_GROUP, MOST_LANES = 8, 64
 MOST_TIME_STEPS = 2**32 - 1  # the step is one word of the random counter
 
@@ -31,7 +32,7 @@ class Problem:
     geometry: Geometry
     noise: Noise
     landscape: Landscape
-    system: str
+    system: System
     s: float | None = None
     correct_bias: bool = False
 
@@ -43,7 +44,9 @@ class Problem:
         if self.s is not None:
             object.__setattr__(self, "s", number("s", self.s, low=0, open_low=True))
         if self.correct_bias and self.system in {"reduced", "radial"}:
-            raise ParameterError("correct_bias", True, f"False: the {self.system} rung has no moments")
+            raise ParameterError(
+                "correct_bias", True, f"False: the {self.system} rung has no moments"
+            )
         if self.system == "radial":
             self._check_radial()
 
@@ -51,7 +54,9 @@ class Problem:
         if self.landscape.gradient is not None:
             raise ParameterError("landscape", self.landscape.name, "flat for the radial rung")
         if not isinstance(self.noise, IsotropicNoise):
-            raise ParameterError("noise", type(self.noise).__name__, "isotropic for the radial rung")
+            raise ParameterError(
+                "noise", type(self.noise).__name__, "isotropic for the radial rung"
+            )
         if self.rates is None:
             raise ParameterError("sigma", self.noise.sigma, "> 0 for the radial rung if eps = 0")
 

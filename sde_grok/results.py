@@ -117,7 +117,7 @@ class EscapeResult:
         return float(np.mean(self.status == status))
 
     def _valid(self) -> Array:
-        return self.steps[self.status != Status.FAILED]
+        return np.asarray(self.steps[self.status != Status.FAILED])
 
     @property
     def mean(self) -> Estimate:
@@ -129,7 +129,9 @@ class EscapeResult:
         times = self._valid()
         if self.hit_fraction == 0:
             return Estimate(math.nan, math.nan)
-        stderr = float(np.std(times, ddof=1)) / math.sqrt(times.size) if times.size > 1 else math.nan
+        stderr = (
+            float(np.std(times, ddof=1)) / math.sqrt(times.size) if times.size > 1 else math.nan
+        )
         return Estimate(float(np.mean(times)), stderr)
 
     @property
@@ -144,7 +146,9 @@ class EscapeResult:
         statistic; nan where it lies beyond the censoring time.
         """
         level = number("level", level, low=0, high=1, open_low=True)
-        times = np.sort(np.where(self.status == Status.HIT, self.steps, np.inf)[self.status != FAILED])
+        times = np.sort(
+            np.where(self.status == Status.HIT, self.steps, np.inf)[self.status != FAILED]
+        )
         rank = math.ceil(level * times.size) - 1
         return float(times[rank]) if rank >= 0 and math.isfinite(times[rank]) else math.nan
 
@@ -154,12 +158,11 @@ class EscapeResult:
 
         times = self._valid()
         censored = self.status[self.status != Status.FAILED] == Status.CENSORED
-        curve = ecdf(CensoredData.right_censored(times, censored)).sf
+        curve: Any = ecdf(CensoredData.right_censored(times, censored)).sf
         with np.errstate(divide="ignore", invalid="ignore"):  # undefined at probabilities 0 and 1
-            limits = curve.confidence_interval(confidence, method="log-log")
-        return Survival(
-            curve.quantiles, curve.probabilities, limits.low.probabilities, limits.high.probabilities
-        )
+            limits: Any = curve.confidence_interval(confidence, method="log-log")
+        low, high = limits.low.probabilities, limits.high.probabilities
+        return Survival(curve.quantiles, curve.probabilities, low, high)
 
     def summary(self) -> dict[str, Any]:
         """Everything but the paths, as plain numbers; None where there is no number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -18,11 +19,28 @@ POLL_SECONDS = 0.1
 
 
 class Progress(NamedTuple):
-    """What was done so far: paths finished, paths in all, and path-steps."""
+    """What was done so far.
+
+    Attributes
+    ----------
+    done, n_paths : int
+        Paths finished, and paths in all.
+    path_steps : int
+        Time steps done on all paths together.
+    expected_steps : float
+        Time steps that a path is expected to take; infinite if unknown.
+    """
 
     done: int
     n_paths: int
     path_steps: int
+    expected_steps: float
+
+    @property
+    def fraction(self) -> float:
+        """Part of the work that is done, by paths or, before the first ones end, by steps."""
+        by_steps = self.path_steps / (self.n_paths * self.expected_steps)
+        return max(self.done / self.n_paths, min(by_steps, 0.99))
 
 
 class Interrupted(KeyboardInterrupt):
@@ -50,6 +68,7 @@ def run_paths(
     *,
     chunk: int,
     threads: int,
+    expected_steps: float = math.inf,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Call `kernel(first, part of outcome, control)` on chunks of paths until all are done.
@@ -63,7 +82,7 @@ def run_paths(
 
     def seen() -> Progress:
         done = int(np.count_nonzero(outcome.status != PENDING))
-        return Progress(done, n_paths, int(controls[:, PATH_STEPS].sum()))
+        return Progress(done, n_paths, int(controls[:, PATH_STEPS].sum()), expected_steps)
 
     def part(first: int, control: NDArray[np.int64]) -> None:
         last = first + chunk

@@ -45,12 +45,13 @@ def _place_on_shell(S, lane, rho, path, k0, k1):
 
 
 @inlined
-def _start_moments(S, lane, variance, at_zero, c):
-    """Set m = h and v = h² + diag Σ/b, or both to zero."""
-    for i in range(S.shape[0]):
-        h = S[i, 1, lane] + c.coupled * S[i, 0, lane]
-        S[i, 2, lane] = 0.0 if at_zero else h
-        S[i, 3, lane] = 0.0 if at_zero else h * h + variance[i]
+def _start_moments(S, first, last, variance, at_zero, c):
+    """Set m = h and v = h² + diag Σ/b in the lanes from `first` to before `last`, or both to 0."""
+    for lane in range(first, last):
+        for i in range(S.shape[0]):
+            h = S[i, 1, lane] + c.coupled * S[i, 0, lane]
+            S[i, 2, lane] = 0.0 if at_zero else h
+            S[i, 3, lane] = 0.0 if at_zero else h * h + variance[i]
 
 
 @inlined
@@ -178,8 +179,7 @@ def first_passage(
         width = whole_groups(n)
         gradient(S, width, parameters, scratch)
         if FIELDS > 2:
-            for lane in range(seen, n):
-                _start_moments(S, lane, variance, correct_bias, c)
+            _start_moments(S, seen, n, variance, correct_bias, c)
         for lane in range(width):
             rho2[lane] = 0.0
         if correct_bias:

@@ -32,6 +32,7 @@ __all__ = [
     "as_float",
     "fma",
     "inlined",
+    "inverse",
     "kernel",
     "pointer",
     "source_digest",
@@ -138,6 +139,24 @@ def sqrt(x: float) -> float:
 @overload(sqrt)
 def _sqrt_overload(x):  # type: ignore[no-untyped-def]
     return lambda x: _sqrt(x)
+
+
+@intrinsic
+def _inverse(typingctx: Any, x: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fdiv(ir.Constant(args[0].type, 1.0), args[0])
+
+    return x(x), generate
+
+
+def inverse(x: float) -> float:
+    """Return 1/x in the precision of x, where 1.0/x would be a double."""
+    return type(x)(1.0 / x)
+
+
+@overload(inverse)
+def _inverse_overload(x):  # type: ignore[no-untyped-def]
+    return lambda x: _inverse(x)
 
 
 @intrinsic

@@ -133,7 +133,7 @@ def first_passage(first, start, step, last, bridge, key, lanes, outcome, control
                 rho2[lane] = _advance(step, rho2[lane], noise[lane])
                 now[lane] = rho2[lane]
                 outside = step.side * rho2[lane]
-                nearest[lane] = outside if outside < nearest[lane] else nearest[lane]
+                nearest[lane] = min(nearest[lane], outside)
         for lane in range(width):
             counter[lane] += counters
             steps[lane] += BLOCK

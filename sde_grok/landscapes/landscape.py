@@ -52,8 +52,7 @@ class Landscape:
     parameters: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
-        compiled = config.DISABLE_JIT or extending.is_jitted(self.gradient)
-        if self.gradient is not None and not (callable(self.gradient) and compiled):
+        if self.gradient is not None and not _is_compiled(self.gradient):
             raise ParameterError("gradient", self.gradient, "a function compiled with numba.njit")
         allowed = "a one-dimensional array of finite numbers"
         try:
@@ -63,6 +62,12 @@ class Landscape:
         if numbers.ndim != 1 or not np.all(np.isfinite(numbers)):
             raise ParameterError("parameters", self.parameters, allowed)
         object.__setattr__(self, "parameters", numbers)
+
+
+def _is_compiled(gradient: Callable[..., Any]) -> bool:
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # then njit returns the function
+        return callable(gradient)
+    return bool(extending.is_jitted(gradient))
 
 
 def _flat_in_lanes(S, width, parameters, scratch):  # type: ignore[no-untyped-def]

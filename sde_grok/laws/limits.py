@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from sde_grok.checks import number
+from sde_grok.checks import ParameterError, number
 from sde_grok.laws.elementwise import elementwise
 
 __all__ = ["kramers_limit", "law_limit", "leading_law", "log_kramers_limit", "noise_floor"]
@@ -83,7 +83,7 @@ def leading_law(rho2_start: float, rho2_core: float, *, gamma: float) -> float:
         return 0.0
     if core == 0 or gamma == 0 or start < core:
         return math.inf
-    return math.log(start / core) / (2 * gamma)
+    return math.log1p((start - core) / core) / (2 * gamma)
 
 
 @elementwise
@@ -119,7 +119,7 @@ def law_limit(rho2_start: float, rho2_core: float, *, dim: float, gamma: float, 
     if start == core:
         return 0.0
     if gamma == 0:
-        return (core - start) / (dim * q2) if q2 > 0 and core > start else math.inf
+        return (core - start) / dim / q2 if q2 > 0 and core > start else math.inf
     if not (start > core > floor or start < core < floor):
         return math.inf
     return math.log1p((start - core) / (core - floor)) / (2 * gamma)
@@ -189,6 +189,9 @@ def log_kramers_limit(rho2_core: float, *, dim: float, gamma: float, q2: float) 
     floor = noise_floor(dim=dim, gamma=gamma, q2=q2)
     if core >= floor:
         return math.nan
-    kappa, nu = dim / 2, core / floor
-    barrier = kappa * (nu - 1 - math.log(nu))
-    return barrier + 0.5 * math.log(2 * math.pi / kappa) + math.log(nu / (1 - nu) / (2 * gamma))
+    if floor == math.inf:
+        raise ParameterError("gamma", gamma, "large enough for a finite floor d q2/(2 gamma)")
+    kappa, nu, log_nu = dim / 2, core / floor, math.log(core) - math.log(floor)
+    barrier = kappa * (nu - 1 - log_nu)
+    log_prefactor = 0.5 * math.log(2 * math.pi / kappa) + log_nu - math.log1p(-nu)
+    return barrier + log_prefactor - math.log(2 * gamma)

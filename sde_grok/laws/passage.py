@@ -50,11 +50,11 @@ def mean_passage_time(
     rho2_start, rho2_core : float
         Squared radii V₀ and V*, >= 0; inward if V₀ > V*, outward if V₀ < V*.
     dim : float
-        Dimension d > 0; not only integers.
+        Dimension d > 0, up to 1e12; not only integers.
     gamma : float
-        Contraction rate γ >= 0.
+        Contraction rate γ >= 0, per unit of time.
     q2 : float
-        Noise intensity q² >= 0.
+        Noise intensity q² >= 0, squared parameter units per unit of time.
 
     Returns
     -------
@@ -206,12 +206,16 @@ def laplace_transform(
         transient = inward and gamma == 0 and dim > 2
         return (core / start) ** (kappa - 1) if transient else 1.0
     if gamma == 0:
-        log_bessel = _log_bessel_k if inward else _log_bessel_i
-        z_start, z_core = (_ratio("alpha rho2/(2 q2)", alpha / 2 * v, q2) for v in (start, core))
+        log_bessel, name, high = (
+            _log_bessel_k if inward else _log_bessel_i,
+            "alpha rho2/(2 q2)",
+            1e24,
+        )
+        z_start, z_core = (_ratio(name, alpha / 2 * v, q2, high=high) for v in (start, core))
         return math.exp(min(0.0, log_bessel(z_start, kappa) - log_bessel(z_core, kappa)))
-    log_confluent = _log_tricomi if inward else _log_kummer
-    a = _ratio("alpha/(2 gamma)", alpha / 2, gamma)
-    x_start, x_core = (_ratio("gamma rho2/q2", gamma * v, q2) for v in (start, core))
+    log_confluent, high = (_log_tricomi, 1e80) if inward else (_log_kummer, 1e12)
+    a = _ratio("alpha/(2 gamma)", alpha / 2, gamma, high=1e12)
+    x_start, x_core = (_ratio("gamma rho2/q2", gamma * v, q2, high=high) for v in (start, core))
     return math.exp(min(0.0, log_confluent(a, kappa, x_start) - log_confluent(a, kappa, x_core)))
 
 
@@ -305,7 +309,7 @@ def _ratio(name: str, over: float, under: float, *, high: float = 1e80) -> float
 
 
 def _logistic(y: float) -> tuple[float, float]:
-    """t = 1/(1+e^{−y}) and 1−t."""
+    """T = 1/(1+e^{−y}) and 1−t."""
     return 1 / (1 + math.exp(-y)), 1 / (1 + math.exp(y))
 
 

@@ -51,7 +51,8 @@ def log_integral(
     left = _reach(log_f, slope, peak, -1, rise)
     right = _reach(log_f, slope, peak, 1, fall)
     step = min(WIDEST_STEP, (left + right) / 64)
-    y = peak + step * np.arange(-math.ceil(left / step), math.ceil(right / step) + 1)
+    nodes = np.arange(-math.ceil(left / step), math.ceil(right / step) + 1, dtype=np.float64)
+    y = peak + step * nodes
     f = np.exp(np.minimum(log_f(y) - top, 0.0))  # rounding may lift it above the top
     tails = f[0] * _geometric(rise * step) + f[-1] * _geometric(fall * step)
     return top + math.log(step * float(np.sum(f) + tails))

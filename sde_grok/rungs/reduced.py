@@ -6,28 +6,28 @@
 Observation 1 ("slow manifold") of arXiv 2606.30388, as reported second-hand.
 """
 
-from sde_grok.kernels.jit import inlined, sqrt
+from sde_grok.kernels.jit import inlined, inverse, sqrt
 from sde_grok.kernels.sweeps import sde_of_theta
 
 __all__ = ["sweep"]
 
 
 @inlined
-def preconditioner(h, variance, c):
-    """P; `variance` is diag Σ/b."""
-    return sqrt(h * h + variance) + c.eps
+def inverse_preconditioner(h, variance, c):
+    """P⁻¹; `variance` is diag Σ/b."""
+    return inverse(sqrt(h * h + variance) + c.eps)
 
 
 @inlined
 def drift(theta, h, variance, c):
     """Drift of θ."""
-    return -h / preconditioner(h, variance, c) - c.decoupled * theta
+    return -(inverse_preconditioner(h, variance, c) * h) - c.decoupled * theta
 
 
 @inlined
 def diffusion(h, variance, c):
     """Factor of (Σ/b)^{1/2} dW in dθ."""
-    return c.root_eta / preconditioner(h, variance, c)
+    return c.root_eta * inverse_preconditioner(h, variance, c)
 
 
 sweep = sde_of_theta(drift, diffusion)

@@ -1,0 +1,230 @@
+"""The command line: `sde-grok escape` and `sde-grok validate`."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from sde_grok.results import EscapeResult
+    from sde_grok.runner import Progress
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="sde-grok",
+    help="Test the stochastic theory of grokking: escape times from the memorization shell to the "
+    "generalization core.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+OPTION_NAMES = {"n_paths": "--paths"}
+OPTIMIZER, GEOMETRY, RUN = "The optimizer", "Shell, core and noise", "The simulation"
+
+
+def option(default_help: str, panel: str, name: str | None = None) -> Any:
+    """Describe an option of `escape`."""
+    names = [name] if name else []
+    return typer.Option(*names, help=default_help, rich_help_panel=panel, show_default=True)
+
+
+@app.command()
+def escape(
+    system: Annotated[
+        Literal["discrete", "joint", "reduced", "radial"], option("Rung of the ladder.", RUN)
+    ] = "radial",
+    eta: Annotated[float, option("Learning rate η > 0.", OPTIMIZER)] = 1e-3,
+    batch_size: Annotated[int, option("Batch size b >= 1.", OPTIMIZER)] = 100,
+    lam: Annotated[float, option("Weight shrinkage λ >= 0.", OPTIMIZER)] = 0.01,
+    beta1: Annotated[float, option("Decay of the first moment, in [0, 1).", OPTIMIZER)] = 0.9,
+    beta2: Annotated[float, option("Decay of the second moment, in [0, 1).", OPTIMIZER)] = 0.999,
+    eps: Annotated[float, option("Adam's ε >= 0.", OPTIMIZER)] = 1e-8,
+    decay: Annotated[
+        Literal["coupled", "decoupled"],
+        option("Adam with ℓ₂ in the gradient, or AdamW.", OPTIMIZER),
+    ] = "coupled",
+    dim: Annotated[int, option("Dimension d >= 1 of parameter space.", GEOMETRY)] = 128,
+    sigma: Annotated[
+        float, option("Standard deviation σ of one example's gradient, per coordinate.", GEOMETRY)
+    ] = 1.0,
+    rho_start: Annotated[float, option("Radius of the shell.", GEOMETRY)] = 11.313708498984761,
+    rho_core: Annotated[float, option("Radius of the core.", GEOMETRY)] = 5.656854249492381,
+    direction: Annotated[
+        Literal["inward", "outward"], option("Whether the core is entered or left.", GEOMETRY)
+    ] = "inward",
+    paths: Annotated[int, option("Number of independent paths.", RUN)] = 1000,
+    max_steps: Annotated[int, option("Censoring time in optimizer steps.", RUN)] = 100_000,
+    seed: Annotated[int, option("Seed; path i depends on (seed, i) alone.", RUN)] = 0,
+    discrete_monitoring: Annotated[
+        bool,
+        option(
+            "Stop a path only at optimizer steps, also on the radial rung.",
+            RUN,
+            "--discrete-monitoring",
+        ),
+    ] = False,
+    as_json: Annotated[bool, option("Print one JSON object.", RUN, "--json")] = False,
+) -> None:
+    """Simulate the escape from the shell to the core on one rung of the ladder.
+
+    The defaults are the checked example of the theory: 128 dimensions, ρ² from 128 to 32. Times are
+    in optimizer steps; the mean stands beside its closed form where there is one.
+
+    Example: `sde-grok escape --system joint --batch-size 2500 --paths 256`
+    """
+    from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape  # noqa: PLC0415
+
+    optimizer = Optimizer(
+        eta=eta,
+        batch_size=batch_size,
+        lam=lam,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+        decay=decay,
+    )
+    geometry = Geometry(
+        rho_start=rho_start,
+        rho_core=rho_core,
+        dim=dim,
+        direction=direction,
+    )
+    with path_progress() as progress:
+        result = simulate_escape(
+            optimizer,
+            geometry,
+            IsotropicNoise(sigma),
+            system=system,
+            n_paths=paths,
+            max_steps=max_steps,
+            seed=seed,
+            discrete_monitoring=discrete_monitoring,
+            progress=progress,
+        )
+    if as_json:
+        print(json.dumps(result.summary(), allow_nan=False))
+    else:
+        print_result(result)
+
+
+@app.command()
+def validate(
+    out: Annotated[
+        Path, typer.Option(help="Folder for the figures (PNG, PDF) and validate.json.")
+    ] = Path("sde-grok-results"),
+    seed: Annotated[int, typer.Option(help="Seed of all simulations.")] = 0,
+) -> None:
+    """Check the ladder against itself and its closed forms, and predict the measured runs.
+
+    1. The checked example of the theory on every rung: each against the rung before it and against
+       its closed form.
+
+    2. Real runs (92 networks, shipped with the package): the transition time that a flat annulus
+       predicts from the measured radii and √v, beside the measured one.
+    """
+    from sde_grok.validate import run_validation  # noqa: PLC0415
+
+    run_validation(out, seed=seed)
+
+
+@contextmanager
+def path_progress() -> Iterator[Callable[[Progress], None] | None]:
+    """Show paths done, rate and time left on stderr, if it is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("paths", total=1.0, rate="")
+
+        def show(seen: Progress) -> None:
+            elapsed = bar.tasks[task].elapsed or 1e-9
+            bar.update(
+                task,
+                completed=seen.fraction,
+                description=f"{seen.done} of {seen.n_paths} paths",
+                rate=f"{seen.path_steps / elapsed:.3g} path-steps/s",
+            )
+
+        yield show
+
+
+def print_result(result: EscapeResult) -> None:
+    """Print a result as a table."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    mean, stderr = result.mean
+    exact = result.exact_mean_steps
+    table = Table(title=f"Escape on the {result.system} rung", show_header=False)
+    table.add_row("paths", f"{result.n_paths}")
+    parts = (result.hit_fraction, result.censored_fraction, result.failed_fraction)
+    table.add_row("hit, censored, failed", ", ".join(f"{part:.2%}" for part in parts))
+    if result.hit_fraction > 0:
+        limited = "" if result.censored_fraction == 0 else ", restricted to max_steps"
+        table.add_row(f"mean steps{limited}", f"{mean:.6g} ± {stderr:.2g}")
+    if math.isfinite(result.median):
+        table.add_row("median steps", f"{result.median:.6g}")
+    if exact is not None:
+        table.add_row("exact mean steps", f"{exact:.6g}")
+    if exact is not None and result.hit_fraction == 1 and result.n_paths > 1:
+        deviation = f"{(mean - exact) / stderr:+.2f} standard errors, {mean / exact - 1:+.3%}"
+        table.add_row("deviation", deviation)
+    table.add_row("path-steps", f"{result.path_steps:.4g}")
+    table.add_row("wall seconds", f"{result.wall_seconds:.2f}")
+    Console().print(table)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors of the user are one line and exit code 2."""
+    warnings.showwarning = _one_line
+    try:
+        status = app(arguments, standalone_mode=False)
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        if message:  # a bare `sde-grok` has printed its help
+            print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as error:
+        print(str(error) or "interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _message(error: Exception) -> str | None:
+    """The line for an error that the user made; None for one of ours."""
+    from sde_grok.checks import ParameterError  # noqa: PLC0415
+
+    if isinstance(error, ParameterError):
+        name = OPTION_NAMES.get(error.field, "--" + error.field.replace("_", "-"))
+        return f"{name} {error.value}: must be {error.allowed}"
+    if isinstance(error, MemoryError):
+        return "out of memory: fewer --paths or a smaller --dim need less"
+    format_message = getattr(error, "format_message", None)  # of Click's own errors
+    return " ".join(format_message().split()) if format_message else None
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)

@@ -1,0 +1,197 @@
+"""The flat annulus against measured runs: what it predicts from their radii and √v.
+
+Each cell of (task, η, λ, b) starts at the measured ρ²_mem and ends at the measured ρ²_grok, at the
+network's own dimension, with s = √v as measured at grokking; all of v is taken for gradient noise,
+σ = √(bv).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sde_grok.escape import LongEscapeWarning, simulate_escape
+from sde_grok.geometry import Geometry
+from sde_grok.landscapes import FLAT
+from sde_grok.laws.crossover import direction_averaged_steps
+from sde_grok.laws.limits import law_limit, noise_floor
+from sde_grok.noise import IsotropicNoise
+from sde_grok.optimizer import Optimizer
+from sde_grok.problem import Problem, System
+from sde_grok.reference_runs import Cell
+from sde_grok.results import Estimate
+
+__all__ = ["FlatAnnulus", "Prediction", "predict", "summarise"]
+
+MAX_STEPS = 200_000  # the longest of the measured runs
+RADIAL_PATHS = 64
+REDUCED_PATHS = 8  # the passage time hardly fluctuates in 350 000 dimensions
+REDUCED_TIME_STEPS = 100  # a passage; its time is late by half a time step, 0.5 %
+
+
+@dataclass(frozen=True)
+class FlatAnnulus:
+    """Transition time in optimizer steps, simulated and by closed forms; nan where there is none."""
+
+    radial: Estimate
+    reduced: Estimate
+    exact_mean: float
+    law_limit: float
+    crossover: float
+    rho2_floor: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A cell of measured runs and its prediction; None if the runs start inside the core."""
+
+    cell: Cell
+    flat: FlatAnnulus | None
+
+    @property
+    def measured(self) -> float:
+        """Mean measured delay over the seeds, in steps."""
+        return float(np.mean(self.cell.delays))
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the measured delay over the seeds; nan for one seed."""
+        delays = self.cell.delays
+        return float(np.std(delays, ddof=1)) if delays.size > 1 else math.nan
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there is a delay to predict, and a prediction."""
+        return self.flat is not None and self.measured > 0 and math.isfinite(self.flat.exact_mean)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        cell, flat = self.cell, self.flat
+        return {
+            "task": cell.task,
+            "eta": cell.eta,
+            "lam": cell.lam,
+            "batch_size": cell.batch_size,
+            "dim": cell.dim,
+            "n_runs": cell.n_runs,
+            "n_grokked": cell.delays.size,
+            "rho2_mem": cell.rho2_mem,
+            "rho2_grok": cell.rho2_grok,
+            "sqrt_v": cell.sqrt_v,
+            "measured_steps": self.measured,
+            "measured_spread": self.spread,
+            "flat_annulus": None
+            if flat is None
+            else {
+                "radial": flat.radial._asdict(),
+                "reduced": flat.reduced._asdict(),
+                "exact_mean": flat.exact_mean,
+                "law_limit": flat.law_limit,
+                "crossover": flat.crossover,
+                "rho2_floor": flat.rho2_floor,
+            },
+        }
+
+
+def predict(cells: Sequence[Cell], seed: int) -> Iterator[Prediction]:
+    """Predict one cell after the other."""
+    for index, cell in enumerate(cells):
+        inside = cell.rho2_mem <= cell.rho2_grok
+        yield Prediction(cell, None if inside else _flat_annulus(cell, seed + index))
+
+
+def _flat_annulus(cell: Cell, seed: int) -> FlatAnnulus:
+    problem = _problem(cell)
+    rates, log_mean = problem.rates, problem.log_exact_mean_steps
+    assert rates is not None
+    assert log_mean is not None
+    steps = math.exp(min(log_mean, math.log(MAX_STEPS)))
+    radial = _mean_steps(problem, "radial", n_paths=RADIAL_PATHS, seed=seed)
+    reduced = _mean_steps(
+        problem, "reduced", n_paths=REDUCED_PATHS, seed=seed, dt=steps / REDUCED_TIME_STEPS
+    )
+    limit = law_limit(cell.rho2_mem, cell.rho2_grok, dim=cell.dim, gamma=rates.gamma, q2=rates.q2)
+    crossover = direction_averaged_steps(
+        cell.rho2_mem,
+        cell.rho2_grok,
+        dim=cell.dim,
+        eta=cell.eta,
+        lam=cell.lam,
+        sigma=cell.sqrt_v * math.sqrt(cell.batch_size),
+        batch_size=cell.batch_size,
+    )
+    return FlatAnnulus(
+        radial=radial,
+        reduced=reduced,
+        exact_mean=math.exp(log_mean) if log_mean < math.log(MAX_STEPS) else math.inf,
+        law_limit=limit / cell.eta,
+        crossover=crossover if cell.decay == "coupled" else math.nan,
+        rho2_floor=noise_floor(dim=cell.dim, gamma=rates.gamma, q2=rates.q2),
+    )
+
+
+def _mean_steps(
+    problem: Problem, system: System, *, n_paths: int, seed: int, dt: float | None = None
+) -> Estimate:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LongEscapeWarning)  # the table shows it
+        return simulate_escape(
+            problem.optimizer,
+            problem.geometry,
+            problem.noise,
+            system=system,
+            n_paths=n_paths,
+            max_steps=MAX_STEPS,
+            seed=seed,
+            dt=dt,
+        ).mean
+
+
+def _problem(cell: Cell) -> Problem:
+    return Problem(
+        optimizer=Optimizer(
+            eta=cell.eta,
+            batch_size=int(cell.batch_size),
+            lam=cell.lam,
+            beta1=cell.beta1,
+            beta2=cell.beta2,
+            decay=cell.decay,
+        ),
+        geometry=Geometry(
+            rho_start=math.sqrt(cell.rho2_mem), rho_core=math.sqrt(cell.rho2_grok), dim=cell.dim
+        ),
+        noise=IsotropicNoise(cell.sqrt_v * math.sqrt(cell.batch_size)),
+        landscape=FLAT,
+        system="radial",
+    )
+
+
+def summarise(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
+    """Per task: cells with a delay, and how far the exact mean of the flat annulus is from it.
+
+    `median_ratio` and its extremes are measured over predicted; `mape` is the mean of
+    |predicted/measured − 1|; `seed_spread` the mean of the seeds' standard deviation over the mean.
+    """
+    return {
+        task: _summary([p for p in predictions if p.cell.task == task and p.comparable])
+        for task in sorted({p.cell.task for p in predictions})
+    }
+
+
+def _summary(predictions: Sequence[Prediction]) -> dict[str, float]:
+    measured = np.array([p.measured for p in predictions])
+    predicted = np.array([p.flat.exact_mean for p in predictions if p.flat is not None])
+    ratio = measured / predicted
+    return {
+        "cells": float(measured.size),
+        "median_ratio": float(np.median(ratio)),
+        "smallest_ratio": float(np.min(ratio)),
+        "largest_ratio": float(np.max(ratio)),
+        "mape": float(np.mean(np.abs(predicted / measured - 1))),
+        "seed_spread": float(np.mean([p.spread for p in predictions] / measured)),
+    }

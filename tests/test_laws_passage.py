@@ -1,0 +1,263 @@
+"""Exact passage times: worked values, mpmath at 50 digits, identities, and the far corners."""
+
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sde_grok.checks import ParameterError
+from sde_grok.laws import laplace_transform, log_mean_passage_time, mean_passage_time
+
+UNIT = {"gamma": 1.0, "q2": 1.0}  # then x = V, κ = d/2 is the floor, and E T = ∫…dx/2
+DIMS = [0.5, 1, 1.999, 2, 3, 10, 60]
+DIRECTIONS = pytest.mark.parametrize("inward", [True, False], ids=["inward", "outward"])
+EXACT = 1e-12  # some thousand roundings
+
+
+@pytest.fixture(autouse=True)
+def _fifty_digits():
+    with mp.workdps(50):
+        yield
+
+
+def pairs(dim, inward, gaps=(1e-6, 0.3, 4.0)):
+    """Start and core on both sides of the floor κ, close together and apart."""
+    for core in (0.2 * dim / 2, dim / 2, 3 * dim / 2):
+        for gap in gaps:
+            yield (core * (1 + gap), core) if inward else (core, core * (1 + gap))
+
+
+def exact_mean(start, core, dim):
+    kappa = mp.mpf(dim) / 2
+    if start > core:
+        return mp.quad(lambda x: mp.hyperu(1, 1 + kappa, x), mp.linspace(core, start, 3)) / 2
+    return mp.quad(lambda x: mp.hyp1f1(1, 1 + kappa, x) / kappa, mp.linspace(start, core, 3)) / 2
+
+
+@pytest.mark.parametrize(
+    ("start", "core", "expected"), [(20, 8, 0.65555), (20, 3, 2.02573), (2, 8, 2.36347)]
+)
+def test_worked_values(start, core, expected):
+    assert mean_passage_time(start, core, dim=10, **UNIT) == pytest.approx(expected, abs=5e-6)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("dim", DIMS)
+def test_mean_equals_mpmath(dim, inward):
+    for start, core in pairs(dim, inward, gaps=(1e-6, 1.0)):
+        expected = float(exact_mean(start, core, dim))
+        assert mean_passage_time(start, core, dim=dim, **UNIT) == pytest.approx(expected, rel=EXACT)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("dim", DIMS)
+def test_laplace_transform_equals_mpmath(dim, inward):
+    confluent = mp.hyperu if inward else mp.hyp1f1
+    for start, core in pairs(dim, inward):
+        for alpha in (1e-8, 0.02, 1.0, dim, 7.0 * dim):
+            a, kappa = mp.mpf(alpha) / 2, mp.mpf(dim) / 2
+            expected = float(confluent(a, kappa, start) / confluent(a, kappa, core))
+            actual = laplace_transform(alpha, start, core, dim=dim, **UNIT)
+            # a difference of logarithms of up to some hundred
+            assert actual == pytest.approx(expected, rel=1e-11), (start, core, alpha)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("dim", DIMS)
+def test_laplace_transform_without_contraction_equals_mpmath(dim, inward):
+    nu, bessel = mp.mpf(dim) / 2 - 1, mp.besselk if inward else mp.besseli
+    for start, core in [(5, 2), (2.001, 2), (3e4, 1e-4)]:
+        start, core = (start, core) if inward else (core, start)
+        for alpha in (1e-6, 0.3, 40.0):
+            h_start, h_core = (
+                mp.mpf(v) ** (-nu / 2) * bessel(nu, mp.sqrt(2 * alpha * mp.mpf(v)))
+                for v in (start, core)
+            )
+            actual = laplace_transform(alpha, start, core, dim=dim, gamma=0, q2=1)
+            assert actual == pytest.approx(float(h_start / h_core), rel=1e-11)
+
+
+@pytest.mark.parametrize("nu", [0.5, 0.999, 1.0, 1.001, 2.0])
+def test_network_dimension_equals_mpmath(nu):
+    kappa = mp.mpf(500_000)  # the integral over t, by another rule and at 30 digits
+    core, gap = nu * kappa, kappa / 2
+
+    def f(t):
+        growth = (kappa - 1) * mp.log1p(t) - core * t
+        return mp.exp(growth) * -mp.expm1(-gap * t) / t
+
+    with mp.workdps(30):
+        peak, width = max(0, 1 / mp.mpf(nu) - 1), 5 / mp.sqrt(kappa)
+        points = [max(0, peak + n * width) for n in range(-5, 6)]
+        expected = float(mp.log(mp.quad(f, sorted(set(points))) / 2))
+    actual = log_mean_passage_time(float(core + gap), float(core), dim=1e6, **UNIT)
+    assert actual == pytest.approx(expected, rel=1e-13, abs=1e-12)
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("dim", [*DIMS, 1e3])
+def test_mean_is_the_slope_of_the_laplace_transform(dim, inward):
+    for start, core in pairs(dim, inward, gaps=(0.5, 4.0)):
+        mean = mean_passage_time(start, core, dim=dim, **UNIT)
+        if mean < 1e6:  # above, the transform is of α ≪ 1/mean, and the mean of the far tail
+            h = 1e-4 / mean
+            once, twice = laplace_transform(np.array([h, 2 * h]), start, core, dim=dim, **UNIT)
+            slope = (3 - 4 * once + twice) / (2 * h)
+            # error h² E T³/3 and, for E T³ up to 10 (E T)³, as in every case here, below 1e-7
+            assert slope == pytest.approx(mean, rel=1e-6), (start, core)
+
+
+@pytest.mark.parametrize("dim", [0.5, 1, 3, 100, 1e4, 1e6])
+def test_log_mean_grows_with_distance(dim):
+    core = dim / 2 * np.geomspace(1e-2, 1e4, 61)  # in units of the floor
+    inward = log_mean_passage_time(core[-1] * 2, core, dim=dim, **UNIT)
+    outward = log_mean_passage_time(core[0] / 2, core, dim=dim, **UNIT)
+    assert np.all(np.isfinite(inward))
+    assert np.all(np.isfinite(outward))
+    assert np.all(np.diff(inward) < 0)
+    assert np.all(np.diff(outward) > 0)
+
+
+@pytest.mark.parametrize("distance", [1e-15, 1e-9, 1e-3])
+@pytest.mark.parametrize("dim", [1, 100, 1e6])
+def test_start_close_to_the_core(dim, distance):
+    core = dim / 2 * np.array([0.3, 1.0, 5.0])
+    start = core * (1 + distance)
+    gap = start - core
+    there = log_mean_passage_time(start, core, dim=dim, **UNIT)
+    back = log_mean_passage_time(core, start, dim=dim, **UNIT)
+    # E T = gap·U(1, 1+κ, ξ)/2 with ξ in between, and U moves by less than (1 + κ/x) gap
+    slack = 2 * gap + np.log1p(1e-9)
+    for actual, density in [(there, _log_u), (back, _log_m)]:
+        expected = np.log(gap / 2) + [density(dim / 2, x) for x in core]
+        assert np.all(np.abs(actual - expected) < slack * (1 + 5 / 0.3))
+
+
+def _log_u(kappa, x):
+    """Log of U(1, 1+κ, x) = e^x x^{−κ} Γ(κ, x), from mpmath."""
+    return float(x - kappa * mp.log(x) + mp.log(mp.gammainc(kappa, x)))
+
+
+def _log_m(kappa, x):
+    return float(x - kappa * mp.log(x) + mp.log(mp.gammainc(kappa, 0, x)))
+
+
+OFF = st.floats(-3, 3).map(lambda u: 10**u)
+DIM = st.floats(-1, 6).map(lambda u: 10**u)
+
+
+@given(dim=DIM, radii=st.lists(OFF, min_size=3, max_size=3, unique=True), outward=st.booleans())
+def test_passages_add_up(dim, radii, outward):
+    a, b, c = sorted((dim / 2 * r for r in radii), reverse=not outward)
+    direct = log_mean_passage_time(a, c, dim=dim, **UNIT)
+    parts = [log_mean_passage_time(*leg, dim=dim, **UNIT) for leg in [(a, b), (b, c)]]
+    # a logarithm of up to 1e9 has that many roundings; a leg can be lost beside the other
+    rounding = 1e-10 + 1e-15 * abs(direct)
+    assert np.logaddexp(*parts) == pytest.approx(direct, abs=rounding, rel=0)
+
+
+@given(dim=DIM, start=OFF, core=OFF, time=OFF, length=OFF)
+def test_units_do_not_matter(dim, start, core, time, length):
+    here = log_mean_passage_time(dim * start, dim * core, dim=dim, gamma=1, q2=1)
+    there = log_mean_passage_time(
+        dim * start * length, dim * core * length, dim=dim, gamma=1 / time, q2=length / time
+    )
+    if start != core and abs(start / core - 1) > 1e-6:  # nearer, rounding moves the gap itself
+        assert there - math.log(time) == pytest.approx(here, abs=1e-9 + 1e-14 * abs(here))
+
+
+@given(dim=DIM, start=OFF, core=OFF, alpha=OFF)
+def test_laplace_transform_is_one_of_a_positive_time(dim, start, core, alpha):
+    start, core = dim * start, dim * core
+    once, twice = laplace_transform(alpha * np.array([1, 2]), start, core, dim=dim, **UNIT)
+    mean = mean_passage_time(start, core, dim=dim, **UNIT)
+    rounding = 1e-9 * once
+    assert 0 <= twice <= once <= 1
+    assert once >= math.exp(-alpha * mean) - rounding  # Jensen
+    assert twice >= once**2 - rounding
+
+
+@pytest.mark.parametrize("dim", [0.5, 1, 3, 50])
+def test_no_contraction_is_a_limit(dim):
+    gamma = 1e-11
+    slow = mean_passage_time(1, 4, dim=dim, gamma=gamma, q2=2)
+    still = mean_passage_time(1, 4, dim=dim, gamma=0, q2=2)
+    assert still == pytest.approx(3 / (2 * dim), rel=1e-15)
+    assert slow == pytest.approx(still, rel=10 * gamma / dim + EXACT)  # 1 + O(γV*/dq²)
+    means = mean_passage_time(4, 1, dim=dim, gamma=np.array([1e-2, 1e-6, 1e-10, 0]), q2=2)
+    assert np.all(np.diff(means[:3]) > 0)
+    assert means[3] == math.inf
+
+
+@pytest.mark.parametrize("dim", [0.5, 1, 3, 50])
+def test_no_noise_is_a_limit(dim):
+    q2 = 1e-11
+    quiet = mean_passage_time(4, 1, dim=dim, gamma=0.5, q2=q2)
+    silent = mean_passage_time(4, 1, dim=dim, gamma=0.5, q2=0)
+    assert silent == pytest.approx(math.log(4), rel=1e-15)
+    assert quiet == pytest.approx(silent, rel=10 * (dim + 1) * q2 + EXACT)  # 1 + O(dq²/γV*)
+    assert mean_passage_time(1, 4, dim=dim, gamma=0.5, q2=0) == math.inf
+    transform = laplace_transform(0.7, 4, 1, dim=dim, gamma=0.5, q2=np.array([q2, 0]))
+    assert transform == pytest.approx(math.exp(-0.7 * math.log(4)), rel=1e-8)
+
+
+def test_origin_is_reached_below_two_dimensions_only():
+    dims = np.array([0.5, 1, 1.5, 1.9999999, 2, 3])
+    means = mean_passage_time(1, 0, dim=dims, **UNIT)
+    assert np.all(np.diff(means[:4]) > 0)
+    assert np.all(means[4:] == math.inf)
+    # d = 1, an Ornstein–Uhlenbeck process to its centre: ∫_0^1 U(1, 3/2, x) dx / 2
+    expected = float(mp.quad(lambda x: mp.hyperu(1, mp.mpf(3) / 2, x), [0, 1e-3, 1]) / 2)
+    assert means[1] == pytest.approx(expected, rel=EXACT)
+    with mp.workdps(20):
+        near = float(mp.hyperu(1, mp.mpf(1) / 2, 1) / mp.hyperu(1, mp.mpf(1) / 2, 0))
+    assert laplace_transform(2, 1, 0, dim=1, **UNIT) == pytest.approx(near, rel=EXACT)
+    assert laplace_transform(2, 1, 0, dim=2, **UNIT) == 0
+
+
+def test_probability_of_return_without_contraction():
+    certain = {"dim": np.array([0.5, 1, 2]), "gamma": 0, "q2": 1}
+    assert np.all(laplace_transform(0, 8, 2, **certain) == 1)
+    assert laplace_transform(0, 8, 2, dim=5, gamma=0, q2=1) == pytest.approx(0.25**1.5)
+    assert laplace_transform(1e-9, 8, 2, dim=5, gamma=0, q2=1) == pytest.approx(0.25**1.5, rel=1e-4)
+
+
+def test_nothing_to_do_takes_no_time():
+    assert mean_passage_time(3, 3, dim=5, gamma=0, q2=0) == 0
+    assert log_mean_passage_time(3, 3, dim=5, **UNIT) == -math.inf
+    assert laplace_transform(9, 3, 3, dim=5, **UNIT) == 1
+
+
+def test_arrays_broadcast():
+    cores = np.array([[8.0], [3.0]])
+    times = mean_passage_time(20, cores, dim=np.array([10, 12, 14]), **UNIT)
+    assert times.shape == (2, 3)
+    assert times[1, 2] == mean_passage_time(20, 3, dim=14, **UNIT)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rho2_start": -1}, "rho2_start = -1: must be a finite number >= 0"),
+        ({"rho2_core": "near"}, "rho2_core = 'near': must be a finite number >= 0"),
+        ({"dim": 0}, "dim = 0: must be a finite number > 0 and < 1e+12"),
+        ({"gamma": math.nan}, "gamma = nan: must be a finite number >= 0"),
+        ({"q2": math.inf}, "q2 = inf: must be a finite number >= 0"),
+        ({"q2": 1e-90}, "gamma rho2_core/q2 = 8e+90: must be 0 or within 1e-80...1e+80"),
+    ],
+)
+def test_bad_input(change, message):
+    given = {"rho2_start": 20, "rho2_core": 8, "dim": 10, **UNIT} | change
+    with pytest.raises(ParameterError) as error:
+        mean_passage_time(**given)
+    assert str(error.value) == message
+
+
+def test_bad_alpha():
+    with pytest.raises(ParameterError, match=r"alpha = -1: must be a finite number >= 0"):
+        laplace_transform(-1, 20, 8, dim=10, **UNIT)
+    with pytest.raises(ParameterError, match=r"alpha/\(2 gamma\) = 5e\+29: must be 0 or within"):
+        laplace_transform(1e30, 20, 8, dim=10, **UNIT)
