@@ -25,10 +25,12 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from peers import DECAY, DIM, ETA, PEERS, SIZES, D, Q, Timing
+from peers import PEERS, SIZES
+from peers.workloads import DECAY, DIM, ETA, D, Q, Timing
 
 from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.kernels.normals import fill_normals
@@ -41,7 +43,7 @@ NORMALS_A_STEP = {"radial": 1, "vector": D, "reduced": DIM, "joint": DIM}
 OURS, FLOOR = "sde_grok", "floor: normals alone"
 LANES = 64
 
-# In the time unit of peers.py: γ = λ = 1 and q² = η (the preconditioner is the noise), Δt = 1e-3.
+# In the time unit of the peers' workloads: γ = λ = 1 and q² = η (the preconditioner is the noise), Δt = 1e-3.
 OU = Optimizer(eta=Q**2, batch_size=1, lam=1.0, eps=0.0, decay="decoupled")
 OU_SHELL = Geometry(rho_start=1.0, rho_core=0.5, dim=D)
 OU_STEP = 1e-3 / Q**2
@@ -109,8 +111,15 @@ def contenders(workload: str) -> dict[str, Callable[[int], Timing]]:
     return runs
 
 
-def measure(workload: str, rounds: int) -> dict[str, list[float]]:
-    """Nanoseconds per useful path-step of each contender, one number a round."""
+class Measured(NamedTuple):
+    """Of one contender: ns per useful path-step in each round, and all its passage times."""
+
+    ns: list[float]
+    times: list[np.ndarray]
+
+
+def measure(workload: str, rounds: int) -> dict[str, Measured]:
+    """Run all contenders of a workload in turn, round by round."""
     runs = contenders(workload)
     for name in list(runs):
         try:
@@ -118,30 +127,36 @@ def measure(workload: str, rounds: int) -> dict[str, list[float]]:
         except ImportError as error:
             print(f"{workload}: {name} is left out ({error})", flush=True)
             del runs[name]
-    seen: dict[str, list[float]] = {name: [] for name in runs}
+    seen = {name: Measured([], []) for name in runs}
     for seed in range(1, rounds + 1):
         for name, run in runs.items():
             began = time.perf_counter()
             done = run(seed)
-            seen[name].append((time.perf_counter() - began) * 1e9 / done.path_steps)
+            seen[name].ns.append((time.perf_counter() - began) * 1e9 / done.path_steps)
+            seen[name].times.append(done.times[np.isfinite(done.times)])
     return seen
 
 
-def summary(seen: dict[str, list[float]], normals: int) -> list[dict[str, float | str]]:
-    """Medians, extremes, and the median ratios to the floor and to this package."""
-    array = {name: np.array(values) for name, values in seen.items()}
-    return [
-        {
+def summary(seen: dict[str, Measured], normals: int) -> list[dict[str, float | str]]:
+    """Medians, extremes, median ratios within a round, and the mean passage time."""
+    ns = {name: np.array(measured.ns) for name, measured in seen.items()}
+    rows = []
+    for name, values in ns.items():
+        times = np.concatenate(seen[name].times)
+        row: dict[str, float | str] = {
             "contender": name,
             "ns_per_path_step": float(np.median(values)),
             "lowest": float(values.min()),
             "highest": float(values.max()),
             "ns_per_normal": float(np.median(values)) / normals,
-            "over_floor": float(np.median(values / array[FLOOR])),
-            "over_sde_grok": float(np.median(values / array[OURS])),
+            "over_floor": float(np.median(values / ns[FLOOR])),
+            "over_sde_grok": float(np.median(values / ns[OURS])),
         }
-        for name, values in array.items()
-    ]
+        if times.size > 1:
+            row["mean_time"] = float(times.mean())
+            row["stderr_time"] = float(times.std(ddof=1)) / times.size**0.5
+        rows.append(row)
+    return rows
 
 
 def figure(results: dict[str, list[dict]]):
@@ -180,12 +195,15 @@ def main() -> None:
     for workload in arguments.workloads:
         rows = summary(measure(workload, arguments.rounds), NORMALS_A_STEP[workload])
         results[workload] = rows
-        print(f"\n{workload}: ns per path-step, per normal, over the floor, over sde_grok")
+        print(f"\n{workload}: ns per path-step, its range, over floor, over sde_grok, mean time")
         for row in sorted(rows, key=lambda row: row["over_floor"]):
+            mean = (
+                f"{row['mean_time']:.5f} ± {row['stderr_time']:.5f}" if "mean_time" in row else ""
+            )
             print(
-                f"  {row['contender']:28s} {row['ns_per_path_step']:12.2f}"
-                f" {row['ns_per_normal']:10.2f} {row['over_floor']:10.3g}"
-                f" {row['over_sde_grok']:10.3g}",
+                f"  {row['contender']:28s} {row['ns_per_path_step']:10.2f}"
+                f" ({row['lowest']:.2f} to {row['highest']:.2f})"
+                f" {row['over_floor']:8.3g} {row['over_sde_grok']:8.3g}  {mean}",
                 flush=True,
             )
     packages = ("sde-grok", "numpy", "numba", "sdeint", "diffrax", "jax", "kramers")

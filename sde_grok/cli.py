@@ -100,7 +100,7 @@ def escape(
         dim=dim,
         direction=direction,
     )
-    with path_progress() as progress:
+    with ended_by_ctrl_c(), path_progress() as progress:
         result = simulate_escape(
             optimizer,
             geometry,
@@ -135,7 +135,18 @@ def validate(
     """
     from sde_grok.validate import run_validation  # noqa: PLC0415
 
-    run_validation(out, seed=seed)
+    with ended_by_ctrl_c():
+        run_validation(out, seed=seed)
+
+
+@contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """On Ctrl-C, say what was done and leave with the customary exit code."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "interrupted", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 @contextmanager
@@ -197,9 +208,11 @@ def print_result(result: EscapeResult) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors of the user are one line and exit code 2."""
-    warnings.showwarning = _one_line
     try:
-        status = app(arguments, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.showwarning = _one_line
+            status = app(arguments, standalone_mode=False)
     except Exception as error:
         message = _message(error)
         if message is None:
@@ -207,9 +220,6 @@ def main(arguments: list[str] | None = None) -> None:
         if message:  # a bare `sde-grok` has printed its help
             print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt as error:
-        print(str(error) or "interrupted", file=sys.stderr)
-        sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -223,8 +233,14 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, MemoryError):
         return "out of memory: fewer --paths or a smaller --dim need less"
     format_message = getattr(error, "format_message", None)  # of Click's own errors
-    return " ".join(format_message().split()) if format_message else None
+    return (
+        " ".join(format_message().replace("Value error, ", "").split()) if format_message else None
+    )
 
 
 def _one_line(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -125,8 +125,9 @@ def walk(
     max_steps: int,
     dt: float = 1.0,
     correct_bias: bool = False,
+    single: bool = False,
 ) -> Walk:
-    """One path of a rung in d dimensions, with Σ = factor factorᵀ."""
+    """One path of a rung in d dimensions, with Σ = factor factorᵀ; `single` is of normals alone."""
     F = factor / math.sqrt(o.batch_size)
     variance = (F**2).sum(axis=1)
     direction = normals(seed, START, path, 0, geometry.dim)
@@ -135,7 +136,7 @@ def walk(
     m, v = (0 * h, 0 * h) if correct_bias else (h, h**2 + variance)
     status, last = CENSORED, round(max_steps / dt)
     for k in range(last):
-        xi = F @ normals(seed, MOVE, path, k, F.shape[1])
+        xi = F @ normals(seed, MOVE, path, k, F.shape[1], single=single)
         h = gradient(theta) + o.coupled * theta
         t = (k + 1) * dt
         B1, B2 = (1 - o.beta1**t, 1 - o.beta2**t) if correct_bias else (1.0, 1.0)
@@ -196,16 +197,17 @@ def radial(
     max_steps: int,
     dt: float,
     bridge: bool,
+    single: bool = False,
 ) -> Walk:
-    """Strang's splitting of dρ = [(d−1)q²/(2ρ) − γρ] dt + q dB, one path."""
+    """Strang's splitting of dρ = [(d−1)q²/(2ρ) − γρ] dt + q dB, one path; `single` as above."""
     duration, side = dt * eta, 1 if geometry.inward else -1
     decay = math.exp(-gamma * duration)
     drift = (geometry.dim - 1) * q2 / (2 * gamma) * (1 - decay)
     noise = math.sqrt(q2 * math.sinh(gamma * duration) / gamma)
     V, last = geometry.rho_start**2, max_steps / dt
-    k = 0
+    k, each = 0, 4 if single else 2  # one counter's normals are those of so many steps
     while k < last:
-        z = normals(seed, MOVE, path, k // 2, 2)[k % 2]
+        z = normals(seed, MOVE, path, k // each, each, single=single)[k % each]
         a = side * (math.sqrt(V) - geometry.rho_core)
         V = decay * (math.sqrt(decay * V + drift) + noise * z) ** 2 + drift
         if not math.isfinite(V):

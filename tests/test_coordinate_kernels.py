@@ -39,7 +39,7 @@ CASES = {
         "optimizer": {"decay": "coupled", "beta1": 0.5, "beta2": 0.9},
     },
     "outward": {
-        "geometry": {"rho_start": 1.0, "rho_core": 1.15, "direction": "outward"},
+        "geometry": {"rho_start": 1.0, "rho_core": 1.02, "direction": "outward"},
         "optimizer": {"lam": 0.001},
     },
     "large seed": {"seed": 2**64 - 1},
@@ -88,7 +88,7 @@ def test_bias_correction(escape, system):
 @pytest.mark.parametrize("dt", [0.25, 2.0])
 @pytest.mark.parametrize("correct_bias", [False, True])
 def test_time_step_of_the_joint_rung(escape, dt, correct_bias):
-    compare(escape, "joint", {"dt": dt, "correct_bias": correct_bias, "max_steps": 40})
+    compare(escape, "joint", {"dt": dt, "correct_bias": correct_bias, "max_steps": 100})
 
 
 @pytest.mark.parametrize("dt", [0.25, 2.0])

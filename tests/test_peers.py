@@ -1,28 +1,20 @@
 """The bookkeeping of the benchmark's peers; the benchmark itself checks their means."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
-import pytest
-
-PATH = Path(__file__).resolve().parent.parent / "benchmarks" / "peers.py"
-
-
-@pytest.fixture(scope="module")
-def peers():
-    spec = importlib.util.spec_from_file_location("peers", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+import peers
+from peers import numpy_peers, sdeint_peers, workloads
 
 
-def test_every_peer_has_a_size_and_every_workload_a_step(peers):
+def test_every_peer_has_a_size_and_every_workload_a_step():
     assert peers.SIZES.keys() == peers.PEERS.keys()
-    assert {workload for workload, _ in peers.PEERS} == peers.STEP.keys() == peers.HORIZON.keys()
+    assert (
+        {workload for workload, _ in peers.PEERS}
+        == workloads.STEP.keys()
+        == workloads.HORIZON.keys()
+    )
 
 
-def test_compaction_gives_each_path_its_own_time(peers):
+def test_compaction_gives_each_path_its_own_time():
     countdown = np.random.default_rng(1).integers(1, 40, 200).astype(float)
     expected = countdown.copy()
 
@@ -33,13 +25,13 @@ def test_compaction_gives_each_path_its_own_time(peers):
         return left <= 0
 
     twin = np.stack([countdown, countdown], axis=1)
-    np.testing.assert_array_equal(peers._compacting(step, countdown, twin), expected)
+    np.testing.assert_array_equal(numpy_peers._compacting(step, countdown, twin), expected)
 
 
-def test_whole_paths_count_useful_steps_and_leave_the_others_nan(peers):
+def test_whole_paths_count_useful_steps_and_leave_the_others_nan():
     inside = np.zeros((5, 3), bool)
     inside[2, 0] = inside[4, 0] = inside[4, 1] = True
-    timing = peers._first_passage("radial", [inside[:, :1], inside[:, 1:]])
-    np.testing.assert_allclose(timing.times, [2 * peers.DT, 4 * peers.DT, np.nan])
+    timing = sdeint_peers._first_passage("radial", [inside[:, :1], inside[:, 1:]])
+    np.testing.assert_allclose(timing.times, [2 * workloads.DT, 4 * workloads.DT, np.nan])
     assert timing.path_steps == 2 + 4 + 4
     assert timing.steps_run == 12

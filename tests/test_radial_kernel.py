@@ -53,7 +53,8 @@ def test_equals_naive(escape, case, monitored):
         )
         assert result.status[path] == expected.status
         assert result.steps[path] == pytest.approx(expected.time, rel=1e-9)
-        assert result.rho2_end[path] == pytest.approx(expected.rho2, rel=1e-9)
+        if expected.status == Status.HIT:
+            assert result.rho2_end[path] == pytest.approx(expected.rho2, rel=1e-9)
     assert Status.HIT in result.status
 
 
@@ -96,6 +97,25 @@ def test_without_noise(escape, monitored):
     late = result.steps - 100 * math.log(2)
     # Between grid points the path is taken for a straight line: late by (γΔ)²/8 of a step at most.
     assert np.all((late >= -1e-9) & (late < (0.5 if monitored else 1e-5)))
+
+
+def test_end_of_censored_paths(escape):
+    """Where they are at max_steps, if that is a whole number of time steps."""
+    result = escape("radial", dt=1.0, max_steps=71, n_paths=12)
+    for path in np.flatnonzero(result.status == Status.CENSORED):
+        expected = naive.radial(
+            escape.geometry(),
+            gamma=1.0,
+            q2=0.01 / (1 + 1e-8) ** 2,
+            eta=0.01,
+            seed=1,
+            path=int(path),
+            max_steps=71,
+            dt=1.0,
+            bridge=True,
+        )
+        assert result.rho2_end[path] == pytest.approx(expected.rho2, rel=1e-9)
+    assert 0 < result.censored_fraction < 1
 
 
 def test_without_noise_outward(escape):

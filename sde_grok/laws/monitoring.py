@@ -56,5 +56,7 @@ def monitored_core(rho_core: float, *, q: float, dt: float, inward: bool) -> flo
     dt = number("dt", dt, low=0)
     shift = BARRIER_SHIFT * q * math.sqrt(dt)
     if inward and shift > 0 and shift >= core:
-        raise ParameterError("dt", dt, f"small enough that {shift:g} is below rho_core = {core:g}")
+        raise ParameterError(
+            "dt", dt, f"small enough that the shift {shift:g} is below rho_core = {core:g}"
+        )
     return core - shift if inward else core + shift

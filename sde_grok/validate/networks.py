@@ -8,14 +8,14 @@ network's own dimension, with s = √v as measured at grokking; all of v is take
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sde_grok.escape import LongEscapeWarning, simulate_escape
+from sde_grok.escape import simulate_escape
 from sde_grok.geometry import Geometry
 from sde_grok.landscapes import FLAT
 from sde_grok.laws.crossover import direction_averaged_steps
@@ -25,6 +25,7 @@ from sde_grok.optimizer import Optimizer
 from sde_grok.problem import Problem, System
 from sde_grok.reference_runs import Cell
 from sde_grok.results import Estimate
+from sde_grok.runner import available_threads
 
 __all__ = ["FlatAnnulus", "Prediction", "predict", "summarise"]
 
@@ -36,7 +37,10 @@ REDUCED_TIME_STEPS = 100  # a passage; its time is late by half a time step, 0.5
 
 @dataclass(frozen=True)
 class FlatAnnulus:
-    """Transition time in optimizer steps, simulated and by closed forms; nan where there is none."""
+    """Transition time in optimizer steps, simulated and by closed forms.
+
+    nan where there is none; not simulated where the exact mean is beyond MAX_STEPS, inf here.
+    """
 
     radial: Estimate
     reduced: Estimate
@@ -99,10 +103,14 @@ class Prediction:
 
 
 def predict(cells: Sequence[Cell], seed: int) -> Iterator[Prediction]:
-    """Predict one cell after the other."""
-    for index, cell in enumerate(cells):
-        inside = cell.rho2_mem <= cell.rho2_grok
-        yield Prediction(cell, None if inside else _flat_annulus(cell, seed + index))
+    """Predict the cells in order, some at a time."""
+    with ThreadPoolExecutor(available_threads()) as pool:
+        yield from pool.map(_predict_one, cells, range(seed, seed + len(cells)))
+
+
+def _predict_one(cell: Cell, seed: int) -> Prediction:
+    inside = cell.rho2_mem <= cell.rho2_grok
+    return Prediction(cell, None if inside else _flat_annulus(cell, seed))
 
 
 def _flat_annulus(cell: Cell, seed: int) -> FlatAnnulus:
@@ -110,11 +118,13 @@ def _flat_annulus(cell: Cell, seed: int) -> FlatAnnulus:
     rates, log_mean = problem.rates, problem.log_exact_mean_steps
     assert rates is not None
     assert log_mean is not None
-    steps = math.exp(min(log_mean, math.log(MAX_STEPS)))
-    radial = _mean_steps(problem, "radial", n_paths=RADIAL_PATHS, seed=seed)
-    reduced = _mean_steps(
-        problem, "reduced", n_paths=REDUCED_PATHS, seed=seed, dt=steps / REDUCED_TIME_STEPS
-    )
+    hopeless = log_mean > math.log(MAX_STEPS)
+    exact = math.inf if hopeless else math.exp(log_mean)
+    radial = reduced = Estimate(math.nan, math.nan)
+    if not hopeless:
+        radial = _mean_steps(problem, "radial", n_paths=RADIAL_PATHS, seed=seed)
+        dt = exact / REDUCED_TIME_STEPS
+        reduced = _mean_steps(problem, "reduced", n_paths=REDUCED_PATHS, seed=seed, dt=dt)
     limit = law_limit(cell.rho2_mem, cell.rho2_grok, dim=cell.dim, gamma=rates.gamma, q2=rates.q2)
     crossover = direction_averaged_steps(
         cell.rho2_mem,
@@ -128,7 +138,7 @@ def _flat_annulus(cell: Cell, seed: int) -> FlatAnnulus:
     return FlatAnnulus(
         radial=radial,
         reduced=reduced,
-        exact_mean=math.exp(log_mean) if log_mean < math.log(MAX_STEPS) else math.inf,
+        exact_mean=exact,
         law_limit=limit / cell.eta,
         crossover=crossover if cell.decay == "coupled" else math.nan,
         rho2_floor=noise_floor(dim=cell.dim, gamma=rates.gamma, q2=rates.q2),
@@ -138,18 +148,17 @@ def _flat_annulus(cell: Cell, seed: int) -> FlatAnnulus:
 def _mean_steps(
     problem: Problem, system: System, *, n_paths: int, seed: int, dt: float | None = None
 ) -> Estimate:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LongEscapeWarning)  # the table shows it
-        return simulate_escape(
-            problem.optimizer,
-            problem.geometry,
-            problem.noise,
-            system=system,
-            n_paths=n_paths,
-            max_steps=MAX_STEPS,
-            seed=seed,
-            dt=dt,
-        ).mean
+    return simulate_escape(
+        problem.optimizer,
+        problem.geometry,
+        problem.noise,
+        system=system,
+        n_paths=n_paths,
+        max_steps=MAX_STEPS,
+        seed=seed,
+        dt=dt,
+        threads=1,
+    ).mean
 
 
 def _problem(cell: Cell) -> Problem:

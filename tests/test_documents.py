@@ -1,0 +1,50 @@
+"""README's commands and code run; the project's text speaks of itself alone."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_python_blocks_of_the_readme_run():
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) >= 3
+    names = {}
+    for block in blocks:
+        exec(block, names)  # noqa: S102
+    assert names["result"].hit_fraction == 1
+
+
+def test_the_two_commands_are_one_line_each():
+    commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert commands[0].endswith("sde-grok validate")
+    assert commands[1].endswith("-m pytest")
+
+
+def test_files_that_the_readme_shows_exist():
+    for path in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / path).is_file(), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", sorted(p.name for p in (ROOT / "theory").glob("*.py")))
+def test_theory_scripts_find_no_failure(script):
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "theory" / script)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_importing_the_package_is_light():
+    code = (
+        "import sys, sde_grok; "
+        "print([m for m in ('numba', 'scipy', 'matplotlib', 'rich', 'jax') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,57 @@
+"""The barrier shift of discrete monitoring."""
+
+import math
+
+import mpmath as mp
+import pytest
+
+from sde_grok.checks import ParameterError
+from sde_grok.laws import BARRIER_SHIFT, monitored_core
+
+
+def test_barrier_shift_is_minus_zeta_of_one_half():
+    with mp.workdps(30):
+        expected = float(-mp.zeta(mp.mpf(1) / 2) / mp.sqrt(2 * mp.pi))
+    assert expected == BARRIER_SHIFT
+
+
+def test_monitoring_moves_the_barrier_away():
+    inward = monitored_core(2.0, q=0.5, dt=0.04, inward=True)
+    outward = monitored_core(2.0, q=0.5, dt=0.04, inward=False)
+    assert 2.0 - inward == pytest.approx(BARRIER_SHIFT * 0.1, rel=1e-13)
+    assert outward - 2.0 == pytest.approx(BARRIER_SHIFT * 0.1, rel=1e-13)
+
+
+@pytest.mark.parametrize("inward", [True, False])
+@pytest.mark.parametrize("still", [{"q": 0, "dt": 1}, {"q": 1, "dt": 0}])
+def test_no_noise_or_no_wait_no_shift(inward, still):
+    assert monitored_core(0, inward=inward, **still) == 0
+    assert monitored_core(1.5, inward=inward, **still) == 1.5
+
+
+def test_arrays_broadcast():
+    cores = monitored_core([1.0, 2.0], q=0.1, dt=1e-4, inward=True)
+    assert cores == pytest.approx([1 - 1e-3 * BARRIER_SHIFT, 2 - 1e-3 * BARRIER_SHIFT], rel=1e-15)
+
+
+def test_shift_beyond_the_origin():
+    with pytest.raises(ParameterError) as error:
+        monitored_core(0.5, q=1, dt=1.0, inward=True)
+    assert str(error.value) == (
+        "dt = 1.0: must be small enough that the shift 0.582597 is below rho_core = 0.5"
+    )
+    assert monitored_core(0.5, q=1, dt=1.0, inward=False) == 0.5 + BARRIER_SHIFT
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rho_core": -1}, "rho_core = -1: must be a finite number >= 0"),
+        ({"q": math.inf}, "q = inf: must be a finite number >= 0"),
+        ({"dt": None}, "dt = None: must be a finite number >= 0"),
+    ],
+)
+def test_bad_input(change, message):
+    with pytest.raises(ParameterError) as error:
+        monitored_core(**{"rho_core": 1.0, "q": 1.0, "dt": 0.01, "inward": True} | change)
+    assert str(error.value) == message

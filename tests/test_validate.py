@@ -1,0 +1,117 @@
+"""The validation: its data, its tables and figures, and that a wrong number gets a wrong verdict."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sde_grok.plotting import paper_style, save_figure
+from sde_grok.reference_runs import load_cells, load_runs
+from sde_grok.results import Estimate
+from sde_grok.validate import ladder, run_validation
+from sde_grok.validate.figures import ladder_figure
+from sde_grok.validate.networks import Prediction, predict, summarise
+
+
+def test_the_runs_are_all_there():
+    runs = load_runs()
+    assert len(runs) == 92
+    assert {run["task"] for run in runs} == {"s5", "z127"}
+    assert sum(math.isnan(run["T_grok"]) for run in runs) >= 1
+
+
+def test_cells_gather_the_seeds():
+    cells = load_cells()
+    assert len(cells) == 23
+    assert sum(cell.n_runs for cell in cells) == 92
+    assert {cell.dim for cell in cells} == {354_304, 359_680}
+    cell = next(
+        c for c in cells if (c.task, c.eta, c.lam, c.batch_size) == ("z127", 1e-3, 1e-4, 100)
+    )
+    runs = [
+        run
+        for run in load_runs()
+        if (run["task"], run["eta"], run["lambda"], run["batch_size"]) == ("z127", 1e-3, 1e-4, 100)
+    ]
+    assert sorted(cell.delays) == sorted(run["T_grok"] - run["T_mem"] for run in runs)
+    assert cell.rho2_mem == pytest.approx(np.mean([run["rho2_mem"] for run in runs]))
+
+
+def test_a_run_without_grokking_is_counted_and_left_out_of_the_means():
+    cell = next(c for c in load_cells() if c.delays.size < c.n_runs)
+    assert cell.n_runs == 4
+    assert cell.delays.size == 3
+    assert math.isfinite(cell.rho2_grok)
+
+
+def test_a_prediction_uses_the_measured_radii_and_root_v():
+    cell = next(c for c in load_cells() if (c.task, c.eta, c.lam) == ("z127", 1e-3, 1e-4))
+    small = replace(cell, dim=1000)  # the floor is below the core all the same
+    (prediction,) = predict([small], seed=0)
+    leading = cell.sqrt_v / (2 * cell.eta * cell.lam) * math.log(cell.rho2_mem / cell.rho2_grok)
+    assert prediction.flat is not None
+    assert prediction.flat.exact_mean == pytest.approx(leading, rel=0.01)
+    assert prediction.flat.radial.value == pytest.approx(leading, rel=0.05)
+    assert prediction.flat.reduced.value == pytest.approx(prediction.flat.crossover, rel=0.05)
+
+
+def test_runs_that_start_inside_the_core_have_no_prediction():
+    cell = replace(load_cells()[0], rho2_mem=1.0, rho2_grok=2.0)
+    (prediction,) = predict([cell], seed=0)
+    assert prediction.flat is None
+    assert not prediction.comparable
+
+
+def test_the_summary_is_that_of_the_numbers():
+    cells = [c for c in load_cells() if c.task == "s5"][:2]
+    predictions = [replace_dim(cell) for cell in cells]
+    numbers = summarise(predictions)["s5"]
+    ratios = [p.measured / p.flat.exact_mean for p in predictions]
+    assert numbers["cells"] == 2
+    assert numbers["largest_ratio"] == pytest.approx(max(ratios))
+    assert numbers["mape"] == pytest.approx(np.mean([abs(1 / r - 1) for r in ratios]))
+
+
+def replace_dim(cell) -> Prediction:
+    (prediction,) = predict([replace(cell, dim=1000)], seed=0)
+    return prediction
+
+
+def test_a_wrong_mean_is_not_called_agreement():
+    optimizer = ladder.example("decoupled", 0.1, 100)
+    _, exact = ladder.closed_form(optimizer, "radial")
+    right = ladder.deviation(Estimate(exact + 3.0, 1.0), Estimate(exact, 0.0))
+    wrong = ladder.deviation(Estimate(exact + 5.0, 1.0), Estimate(exact, 0.0))
+    assert "agrees" in ladder.verdict(optimizer, "radial", exact, right, right)
+    assert "agrees" not in ladder.verdict(optimizer, "radial", exact, wrong, wrong)
+
+
+@pytest.mark.slow
+def test_validation_writes_what_it_promises(tmp_path, capsys):
+    report = run_validation(tmp_path, seed=3, n_paths=32)
+    names = {"ladder.png", "ladder.pdf", "networks.png", "networks.pdf", "validate.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    written = json.loads((tmp_path / "validate.json").read_text("utf-8"))
+    assert len(written["ladder"]) == 24
+    assert len(written["networks"]) == 23
+    assert written["ladder"][0]["mean"] == report["ladder"][0]["mean"]
+    printed = capsys.readouterr().out
+    for words in ("The ladder", "Measured runs", "the measured delay is"):
+        assert words in printed
+    # With decoupled shrinkage all rungs agree with the exact mean: |z| < 4 in 8 comparisons fails
+    # by chance once in 2000 seeds.
+    for row in written["ladder"]:
+        if row["decay"] == "decoupled" or row["rung"] == "radial":
+            assert abs(row["from_law"]["z"]) < 4, row
+
+
+@pytest.mark.slow
+def test_figures_are_the_same_bytes_each_time(tmp_path):
+    results = list(ladder.check_ladder(16, 0))
+    with paper_style():
+        first = save_figure(ladder_figure(results), tmp_path / "first")
+        second = save_figure(ladder_figure(results), tmp_path / "second")
+    for a, b in zip(first, second, strict=True):
+        assert a.read_bytes() == b.read_bytes()
