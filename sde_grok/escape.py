@@ -10,7 +10,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
 
+import numpy as np
+
+from sde_grok.checks import ParameterError, integer
 from sde_grok.geometry import Geometry
+from sde_grok.kernels.outcome import CENSORED
 from sde_grok.landscapes import FLAT, Landscape
 from sde_grok.noise import IsotropicNoise, Noise
 from sde_grok.optimizer import Optimizer
@@ -129,12 +133,15 @@ def simulate_escape(
         s=s,
         correct_bias=correct_bias,
     )
+    if system == "discrete" and dt not in {None, 1}:
+        raise ParameterError("dt", dt, "1 on the discrete rung")
+    max_steps = integer("max_steps", max_steps, low=1)
     bridge = system == "radial" and not discrete_monitoring
     numerics = Numerics(
         n_paths=n_paths,
         max_steps=max_steps,
         seed=seed,
-        dt=default_time_step(problem, bridge=bridge) if dt is None else dt,
+        dt=min(default_time_step(problem, bridge=bridge), max_steps) if dt is None else dt,
         bridge=bridge,
         precision=precision,
         threads=available_threads() if threads is None else threads,
@@ -154,11 +161,12 @@ def simulate_escape(
         expected_steps=_expected_time_steps(log_mean, numerics),
         progress=progress,
     )
+    censored = outcome.status == CENSORED
     exact = log_mean is not None and system == "radial" and log_mean < 709
     names = fields(system) if keep_end_state else ()
     return EscapeResult(
         system=system,
-        steps=outcome.time * numerics.dt,
+        steps=np.where(censored, numerics.max_steps, outcome.time * numerics.dt),
         status=outcome.status,
         rho2_end=outcome.rho2,
         end_state={name: outcome.state[:, i] for i, name in enumerate(names)},

@@ -49,7 +49,7 @@ def default_time_step(problem: Problem, *, bridge: bool) -> float:
     nearest = min(geometry.rho_start, geometry.rho_core) ** 2
     farthest = max(geometry.rho_start, geometry.rho_core) ** 2
     rate = gamma + geometry.dim * q2 / (nearest if geometry.inward else farthest)
-    return 0.01 / rate / optimizer.eta
+    return 0.01 / rate / optimizer.eta if rate > 0 else 1.0
 
 
 def empty_outcome(problem: Problem, numerics: Numerics) -> Outcome:
@@ -109,7 +109,7 @@ def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
     arrays = [x.astype(dtype) for x in (amplitude, deviation**2, factor, landscape.parameters)]
     amplitude, variance, factor, parameters = arrays
     kernel = _compiled(problem.system, MOST_LANES if numerics.lanes > LANE_GROUP else LANE_GROUP)
-    key, last = _key(numerics.seed), math.ceil(numerics.max_steps / numerics.dt)
+    key, last = _key(numerics.seed), math.floor(numerics.max_steps / numerics.dt * (1 + 1e-12))
     side = 1.0 if geometry.inward else -1.0
 
     def run(first: int, outcome: Outcome, control: NDArray[np.int64]) -> None:
@@ -159,6 +159,7 @@ def _coefficients(problem: Problem, numerics: Numerics) -> Coefficients:
         root_eta=math.sqrt(optimizer.eta),
         dt=dt,
         root_dt=math.sqrt(dt),
+        stride=numerics.dt,
     )
     converted: Any = map(numerics.dtype, numbers)
     return Coefficients(*converted)

@@ -78,7 +78,10 @@ class Problem:
             return None
         start, core = self.geometry.rho_start**2, self.geometry.rho_core**2
         gamma, q2 = self.rates
-        log_mean = log_mean_passage_time(start, core, dim=self.geometry.dim, gamma=gamma, q2=q2)
+        try:
+            log_mean = log_mean_passage_time(start, core, dim=self.geometry.dim, gamma=gamma, q2=q2)
+        except ParameterError:  # beyond the range of the closed form, which is not the simulation's
+            return None
         return log_mean - math.log(self.optimizer.eta)
 
 
@@ -100,9 +103,8 @@ class Numerics:
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {
             "n_paths": integer("n_paths", self.n_paths, low=1, high=2**40),
-            "max_steps": integer("max_steps", self.max_steps, low=1),
             "seed": integer("seed", self.seed, low=0, high=2**64 - 1),
-            "dt": number("dt", self.dt, low=0, open_low=True),
+            "dt": number("dt", self.dt, low=0, open_low=True, high=self.max_steps, open_high=False),
             "precision": choice("precision", self.precision, ("double", "single")),
             "threads": integer("threads", self.threads, low=1),
             "lanes": integer("lanes", self.lanes, low=LANE_GROUP, high=MOST_LANES),
@@ -111,7 +113,7 @@ class Numerics:
             checked["chunk"] = integer("chunk", self.chunk, low=1)
         if checked["lanes"] % LANE_GROUP:
             raise ParameterError("lanes", self.lanes, f"a multiple of {LANE_GROUP}")
-        if checked["max_steps"] > MOST_TIME_STEPS * checked["dt"]:
+        if self.max_steps > MOST_TIME_STEPS * checked["dt"]:
             allowed = f"<= {MOST_TIME_STEPS * self.dt:.4g} with the time step dt = {self.dt:g}"
             raise ParameterError("max_steps", self.max_steps, allowed)
         for field, value in checked.items():

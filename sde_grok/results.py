@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -64,7 +65,8 @@ class EscapeResult:
     status : (n_paths,) int8 array
         A `Status` for each path.
     rho2_end : (n_paths,) array
-        Squared radius where the path ended.
+        Squared radius at the core, if a bridge found the passage, else at the last grid point; nan
+        if failed.
     end_state : dict of (n_paths, d) arrays
         θ, m and v where the path ended, under "theta", "m", "v"; empty unless asked for.
     max_steps : float
@@ -159,7 +161,8 @@ class EscapeResult:
         times = self._valid()
         censored = self.status[self.status != Status.FAILED] == Status.CENSORED
         curve: Any = ecdf(CensoredData.right_censored(times, censored)).sf
-        with np.errstate(divide="ignore", invalid="ignore"):  # undefined at probabilities 0 and 1
+        with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # nan at probabilities 0 and 1
             limits: Any = curve.confidence_interval(confidence, method="log-log")
         low, high = limits.low.probabilities, limits.high.probabilities
         return Survival(curve.quantiles, curve.probabilities, low, high)

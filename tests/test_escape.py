@@ -104,15 +104,13 @@ def test_same_bits_however_it_is_run(escape, system, case, precision):
     settings = {"n_paths": 150, "max_steps": 72, "keep_end_state": True, "precision": precision}
     settings |= CASES[case]
     expected = escape(system, threads=1, chunk=1000, lanes=64, **settings)
-    assert len(np.unique(expected.rho2_end)) > (
-        75 if system != "radial" or case == "monitored" else 0
-    )
+    # The comparison means little unless paths differ and lanes are refilled at different times.
     assert {Status.HIT, Status.CENSORED} == set(expected.status)
+    assert len({*zip(expected.steps, expected.rho2_end, strict=True)}) > 75
     for way in WAYS:
         got = escape(system, **(settings | way))
         for one, other in zip(numbers(got), numbers(expected), strict=True):
             assert np.array_equal(one, other[: got.n_paths]), way
-        assert got.path_steps == (expected.path_steps if got.n_paths == 150 else got.path_steps)
 
 
 @ANY
@@ -145,17 +143,18 @@ def consistent(result, geometry):
     assert np.all(result.steps[hit] <= result.max_steps)
     assert np.all(result.steps[hit] > 0)
     side, core2 = 1 if geometry.inward else -1, geometry.rho_core**2
+    # Single precision knows the core to 6·10⁻⁸.
     assert np.all(side * result.rho2_end[hit] <= side * core2 * (1 + side * 1e-6))
     assert np.all(side * result.rho2_end[censored] > side * core2)
 
 
-@ANY
 @PRECISION
 @pytest.mark.parametrize("direction", ["inward", "outward"])
-@pytest.mark.parametrize("dt", [1.0, 0.7, 0.3])
+@pytest.mark.parametrize(
+    ("system", "dt"),
+    [(s, dt) for s in SYSTEMS for dt in (1.0, 0.7, 0.3) if s != "discrete" or dt == 1],
+)
 def test_statuses(escape, system, precision, direction, dt):
-    if system == "discrete" and dt != 1.0:
-        pytest.skip("Adam has steps of one")
     changes = {"precision": precision, "dt": dt, "max_steps": 71, "n_paths": 200}
     if direction == "outward":
         changes |= {"geometry": OUTWARD, "optimizer": {"lam": 0.001}, "max_steps": 149}

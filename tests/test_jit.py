@@ -170,7 +170,7 @@ def _bowl(theta, parameters, out):
         out[i] = parameters[0] * theta[i]
 
 
-def without_and_with_jit():
+def ends_on_every_rung():
     """Times and end radii of a few paths on every rung: twenty steps, three dimensions."""
     ends = {}
     for system in SYSTEMS:
@@ -195,7 +195,7 @@ def without_and_with_jit():
 @pytest.mark.slow
 def test_without_the_jit():
     """The Python twins of all instructions give the same bits."""
-    script = "import json, test_jit; print(json.dumps(test_jit.without_and_with_jit()))"
+    script = "import json, test_jit; print(json.dumps(test_jit.ends_on_every_rung()))"
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=Path(__file__).parent,
@@ -204,6 +204,6 @@ def test_without_the_jit():
         text=True,
         check=True,
     )
-    ends = without_and_with_jit()
+    ends = ends_on_every_rung()
     assert json.loads(done.stdout) == ends
     assert {status for _, statuses, _ in ends.values() for status in statuses} == {0, 1}

@@ -66,4 +66,4 @@ def inverse_gaussian(a, b, z, chance):
     smaller = a / (b + w + math.sqrt(w * (w + 2.0 * b)))
     if b == 0.0 or chance * (a + b * smaller) <= a:
         return smaller
-    return (a / b) * (a / b) / smaller
+    return (a / b) / smaller * (a / b)

@@ -67,27 +67,39 @@ def _correlate(factor, source, z, width):
 
 @inlined
 def _bias_correction(c, steps, width, ratio, eps):
-    """Fill √B₂/B₁ and ε√B₂ with Bᵢ = 1 − βᵢᵏ at the step k that is about to be taken."""
+    """Fill √B₂/B₁ and ε√B₂ with Bᵢ = 1 − βᵢᵏ, k optimizer steps at the end of this time step."""
     for lane in range(width):
-        B1 = 1.0 - c.beta1 ** (steps[lane] + 1.0)
-        B2 = 1.0 - c.beta2 ** (steps[lane] + 1.0)
+        k = np.float64(steps[lane] + 1) * c.stride
+        B1, B2 = 1.0 - c.beta1**k, 1.0 - c.beta2**k
         ratio[lane], eps[lane] = math.sqrt(B2) / B1, c.eps * math.sqrt(B2)
 
 
 @inlined
-def _status(rho2, steps, core, side, last):
+def _status(S, lane, rho2, steps, core, side, last):
     """How a path ends here, or −1 if it goes on."""
+    status = CENSORED if steps >= last else -1
     if side * (rho2 - core) <= 0.0:
-        return HIT
-    if not rho2 < np.inf:
-        return FAILED
-    return CENSORED if steps >= last else -1
+        status = HIT
+    if not rho2 < np.inf or (status >= 0 and not _is_finite(S, lane)):
+        status = FAILED
+    return status
+
+
+@inlined
+def _is_finite(S, lane):
+    """Whether a path is finite in all its fields; a moment may overflow before θ does."""
+    finite = True
+    for i in range(S.shape[0]):
+        for field in range(S.shape[1]):
+            finite = finite and math.isfinite(S[i, field, lane])
+    return finite
 
 
 @inlined
 def _record(outcome, p, status, steps, rho2, S, lane):
-    outcome.status[p], outcome.steps[p], outcome.rho2[p] = status, steps, rho2
+    outcome.status[p], outcome.steps[p] = status, steps
     outcome.time[p] = np.nan if status == FAILED else np.float64(steps)
+    outcome.rho2[p] = np.nan if status == FAILED else np.float64(rho2)
     if outcome.state.shape[0] > 0:
         for i in range(S.shape[0]):
             outcome.state[p, 0, i] = S[i, 0, lane]
@@ -195,7 +207,7 @@ def first_passage(
         control[PATH_STEPS] += n
         for lane in range(n - 1, -1, -1):  # downwards: the last lane moves into a freed one
             steps[lane] += one
-            status = _status(rho2[lane], steps[lane], core, side, last)
+            status = _status(S, lane, rho2[lane], steps[lane], core, side, last)
             if status < 0:
                 continue
             p = np.int64(path[lane]) - first

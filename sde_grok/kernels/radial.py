@@ -56,29 +56,41 @@ def _margin(step):
 
 
 @inlined
-def _end_of_path(rho2, k, path, step, last, bridge, k0, k1):
+def _monitored_end(rho2, k, step, last):
     """Walk along one path's block, ρ² at its grid points: (status or −1, time, steps, ρ²)."""
-    side, rho_core, noise = np.float64(step.side), math.sqrt(step.core), np.float64(step.noise)
-    digits = first_digits(np.uint64(k), path, k0, k1)
-    b = side * (math.sqrt(rho2[0]) - rho_core)
     for i in range(BLOCK):
-        now, after = k + i, np.float64(rho2[i + 1])
-        if now >= last:
+        now, after = k + i, rho2[i + 1]
+        if now + 1 > last:
             return CENSORED, last, now, np.float64(rho2[i])
         if not after < np.inf:
-            return FAILED, np.nan, now + 1, after
-        a, b = b, side * (math.sqrt(after) - rho_core)
+            return FAILED, np.nan, now + 1, np.nan
+        if step.side * (after - step.core) <= 0:
+            return HIT, now + 1.0, now + 1, np.float64(after)
+    return -1, 0.0, k, 0.0
+
+
+@inlined
+def _bridged_end(rho2, k, path, step, last, k0, k1):
+    """Walk along one path's block as `_monitored_end` does, and look between the grid points."""
+    core, noise, side = np.float64(step.core), np.float64(step.noise), np.float64(step.side)
+    digits = first_digits(np.uint64(k), path, k0, k1)
+    b = side * (math.sqrt(rho2[0]) - math.sqrt(core))
+    for i in range(BLOCK):
+        now, after = k + i, np.float64(rho2[i + 1])
+        if now < last and not after < np.inf:
+            return FAILED, np.nan, now + 1, np.nan
+        a, b = b, side * (math.sqrt(after) - math.sqrt(core))
         part = -1.0
-        if not bridge:
-            part = 1.0 if b <= 0.0 else -1.0
+        if noise == 0.0 and b <= 0.0:  # an exponential
+            part = math.log(rho2[i] / core) / math.log(rho2[i] / after)
         elif a * b < FARTHEST_PRODUCT * noise * noise:
             part = bridge_crossing(
                 a / noise, b / noise, digit(digits, i), np.uint64(now), path, k0, k1
             )
-        elif b <= 0.0:  # without noise
-            part = a / (a - b)
         if part >= 0.0 and now + part <= last:
-            return HIT, now + part, now + 1, np.float64(step.core) if bridge else after
+            return HIT, now + part, now + 1, core
+        if now + 1 > last:
+            return CENSORED, last, now, np.float64(rho2[i])
     return -1, 0.0, k, 0.0
 
 
@@ -141,14 +153,17 @@ def first_passage(first, start, step, last, bridge, key, lanes, outcome, control
             far = nearest[lane] > limit
             if far and steps[lane] < last and rho2[lane] < np.inf:
                 continue
-            status, time, taken, end = _end_of_path(
-                past[:, lane], steps[lane] - BLOCK, path[lane], step, last, bridge, k0, k1
-            )
+            block, k = past[:, lane], steps[lane] - BLOCK
+            if bridge:
+                end = _bridged_end(block, k, path[lane], step, last, k0, k1)
+            else:
+                end = _monitored_end(block, k, step, last)
+            status, time, taken, last_rho2 = end
             if status < 0:
                 continue
             p = np.int64(path[lane]) - first
             outcome.time[p], outcome.steps[p] = time, taken
-            outcome.status[p], outcome.rho2[p] = status, end
+            outcome.status[p], outcome.rho2[p] = status, last_rho2
             n -= 1
             path[lane], rho2[lane] = path[n], rho2[n]
             steps[lane], counter[lane] = steps[n], counter[n]

@@ -31,6 +31,8 @@ class Coefficients(NamedTuple):
         √η.
     dt, root_dt : float
         Time step Δt, in units of t = kη, and its root.
+    stride : float
+        Δt/η, optimizer steps in a time step.
     """
 
     eta: float
@@ -46,6 +48,7 @@ class Coefficients(NamedTuple):
     root_eta: float
     dt: float
     root_dt: float
+    stride: float
 
 
 def chain(update):
