@@ -125,7 +125,7 @@ def test_sweeps_are_vectorised(system, number):
     def alone(S, row, c):
         sweep(S, 1, 64, row, row[0], row[1], row, row, row, c)
 
-    c = Coefficients(*np.full(13, 0.5, number))
+    c = Coefficients(*np.full(len(Coefficients._fields), 0.5, number))
     assert wide_roots(listing(alone, np.ones((3, 4, 64), number), np.ones(64, number), c))
 
 

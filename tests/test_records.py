@@ -244,7 +244,10 @@ def test_exact_mean_applies_to_flat_isotropic_problems():
 def test_steps_fit_the_random_counter(max_steps, dt):
     settings = {"n_paths": 1, "seed": 0, "bridge": False, "precision": "double", "threads": 1}
     settings |= {"chunk": None, "lanes": 8, "keep_end_state": False}
-    if max_steps <= (2**32 - 1) * dt:
+    if dt > max_steps:
+        with pytest.raises(ParameterError, match=r"^dt = "):
+            Numerics(max_steps=max_steps, dt=dt, **settings)
+    elif max_steps <= (2**32 - 1) * dt:
         assert Numerics(max_steps=max_steps, dt=dt, **settings).max_steps == max_steps
     else:
         with pytest.raises(ParameterError, match=r"^max_steps = "):

@@ -39,6 +39,7 @@ def coefficients(eta=0.01, beta1=0.9, beta2=0.999, eps=1e-8, coupled=0.0, decoup
         root_eta=math.sqrt(eta),
         dt=eta,
         root_dt=math.sqrt(eta),
+        stride=1.0,
     )
 
 

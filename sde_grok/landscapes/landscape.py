@@ -61,6 +61,7 @@ class Landscape:
             raise ParameterError("parameters", self.parameters, allowed) from None
         if numbers.ndim != 1 or not np.all(np.isfinite(numbers)):
             raise ParameterError("parameters", self.parameters, allowed)
+        numbers.flags.writeable = False
         object.__setattr__(self, "parameters", numbers)
 
 
