@@ -94,7 +94,9 @@ def simulate_escape(
     keep_end_state : bool
         Return θ, m and v at the end of each path.
     precision : {"double", "single"}
-        Of states and normals.
+        Of states and normals. A seed means other normals in single precision; given the same ones,
+        rounding moves ρ² by some 2e-6 and radial times by 3e-6 of their value (measured over paths
+        of 290 steps). The tails of the normals end at 6.7 standard deviations, not 8.5.
     threads, chunk, lanes : int, optional
         Threads, paths handed to a thread at a time, and paths in lockstep (a multiple of 8, at
         most 64).

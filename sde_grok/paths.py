@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sde_grok.checks import ParameterError
 from sde_grok.kernels import radial
 from sde_grok.kernels.coordinates import coordinate_kernel
 from sde_grok.kernels.outcome import PENDING, Key, Outcome
@@ -24,6 +25,7 @@ __all__ = ["Kernel", "default_lanes", "default_time_step", "empty_outcome", "fie
 
 Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
 
+LONGEST_STEP = 300.0  # γΔt: e^{−300} is a normal float, squared too
 CACHE_BYTES = 2**19  # for the states of all lanes: half of a second-level cache
 
 
@@ -80,6 +82,9 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
     gamma, q2 = problem.rates
     geometry, dtype = problem.geometry, numerics.dtype
     duration = numerics.dt * problem.optimizer.eta
+    if gamma * duration > LONGEST_STEP:
+        allowed = f"<= {LONGEST_STEP / gamma / problem.optimizer.eta:.4g} at this contraction rate"
+        raise ParameterError("dt", numerics.dt, allowed)
     split = splitting(duration, dim=geometry.dim, gamma=gamma, q2=q2)
     side = 1.0 if geometry.inward else -1.0
     numbers: Any = map(dtype, (*split, geometry.rho_core**2, side))

@@ -405,6 +405,34 @@ def test_prediction_never_stops_a_run(escape):
     assert np.all(result.status == Status.HIT)
 
 
+@IN_D
+@pytest.mark.parametrize("lanes", [8, 64])
+def test_gradient_that_raises_or_is_not_written_fails_its_path_alone(escape, system, lanes):
+    @njit
+    def raising(theta, parameters, out):
+        if theta[0] > parameters[0]:
+            raise ValueError
+        if theta[0] > -parameters[0]:
+            for i in range(theta.size):
+                out[i] = 0.0
+
+    def after_a_step(limit):
+        landscape = Landscape("raising", raising, [limit])
+        settings = {"n_paths": 200, "max_steps": 1, "lanes": lanes, "keep_end_state": True}
+        return escape(system, landscape=landscape, **settings)
+
+    first = after_a_step(10.0).end_state["theta"][:, 0]  # a short step from the start
+    failed = after_a_step(0.8).status == Status.FAILED
+    clear = np.abs(np.abs(first) - 0.8) > 0.1
+    assert 0.2 < np.mean(failed) < 0.8
+    assert np.array_equal(failed[clear], np.abs(first[clear]) > 0.8)
+
+
+def test_time_step_beyond_the_range_of_the_exponential(escape):
+    with pytest.raises(ParameterError, match="dt = 50000"):
+        escape("radial", dt=50_000.0, max_steps=10**6)
+
+
 def test_gradient_that_does_not_compile(escape):
     @njit
     def wrong(theta, parameters, out):

@@ -44,8 +44,8 @@ def _fma(a, b, c):
 
 
 @njit
-def _sqrt(x):
-    return jit.sqrt(x)
+def _inverse(x):
+    return jit.inverse(x)
 
 
 @njit
@@ -73,9 +73,13 @@ def test_fma_rounds_once(a, b):
     assert _fma(a, b, -(a * b)) == float(error)
 
 
-@given(st.floats(min_value=0))
-def test_sqrt_equals_its_twin(x):
-    assert _sqrt(x) == jit.sqrt(x) == np.sqrt(x)
+@given(st.floats(min_value=1e-300))
+def test_inverse_equals_its_twin(x):
+    assert _inverse(x) == jit.inverse(x) == 1 / x
+
+
+def test_inverse_keeps_the_precision():
+    assert _inverse(np.float32(3)) == np.float32(1) / np.float32(3) == jit.inverse(np.float32(3))
 
 
 @given(anything, st.integers(0, 2**64 - 1))

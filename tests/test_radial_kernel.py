@@ -17,6 +17,7 @@ CASES = {
     "inward": {},
     "below the floor": {"geometry": {"dim": 2, "rho_start": 0.1, "rho_core": 0.03}},
     "coarse": {"dt": 20.0},
+    "core smaller than a step": {"geometry": {"dim": 1, "rho_start": 0.1, "rho_core": 0.001}},
     "one dimension": {"geometry": {"dim": 1}},
     "outward": {"geometry": OUTWARD, "optimizer": {"lam": 0.001}},
     "outward from 0": {

@@ -33,8 +33,9 @@ def count(first, outcome, control):
 
 
 def stay(first, outcome, control):
-    """Never end, but for STOP, a hundred steps a millisecond."""
-    while control[STOP] == 0:
+    """End at STOP alone, or after ten seconds for a runner that forgets it."""
+    until = time.perf_counter() + 10
+    while control[STOP] == 0 and time.perf_counter() < until:
         control[PATH_STEPS] += 100
         time.sleep(0.001)
 

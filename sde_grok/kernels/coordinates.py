@@ -156,7 +156,7 @@ def first_passage(
     factor : (d, r) array
         Σ^{1/2}/√b if Σ is dense; r = 0 otherwise.
     gradient : pointer
-        gradient(S, width, parameters, scratch): writes field 1 of S.
+        gradient(S, n, parameters, scratch): writes field 1 of the first n lanes of S.
     parameters : (n,) array
         Handed to `gradient`.
     c : Coefficients
@@ -189,7 +189,7 @@ def first_passage(
         if n == 0:
             break
         width = whole_groups(n)
-        gradient(S, width, parameters, scratch)
+        gradient(S, n, parameters, scratch)
         if FIELDS > 2:
             _start_moments(S, seen, n, variance, correct_bias, c)
         for lane in range(width):

@@ -37,7 +37,6 @@ __all__ = [
     "pointer",
     "source_digest",
     "specialise",
-    "sqrt",
 ]
 
 
@@ -123,25 +122,6 @@ def fma(a: float, b: float, c: float) -> float:
 @overload(fma)
 def _fma_overload(a, b, c):  # type: ignore[no-untyped-def]
     return lambda a, b, c: _fma(a, b, c)
-
-
-@intrinsic
-def _sqrt(typingctx: Any, x: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        name = builder.module.declare_intrinsic("llvm.sqrt", [args[0].type])
-        return builder.call(name, args)
-
-    return x(x), generate
-
-
-def sqrt(x: float) -> float:
-    """Return √x: the instruction, where math.sqrt is a call that cannot be vectorised."""
-    return type(x)(math.sqrt(x))
-
-
-@overload(sqrt)
-def _sqrt_overload(x):  # type: ignore[no-untyped-def]
-    return lambda x: _sqrt(x)
 
 
 @intrinsic

@@ -6,11 +6,13 @@ Logarithm, sine and cosine are polynomials (Chebyshev fits of the functions name
 errors below 4e-16 relative in double, 3e-7 in single precision).
 """
 
+from math import sqrt
+
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from sde_grok.kernels.jit import as_bits, as_float, fma, inlined, sqrt
+from sde_grok.kernels.jit import as_bits, as_float, fma, inlined
 from sde_grok.kernels.philox import MASK, philox, stream_word
 
 __all__ = ["ROWS", "fill_normals", "normal_pair", "uniform"]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sde_grok.kernels.bridge import FARTHEST_PRODUCT, bridge_crossing, digit, first_digits
-from sde_grok.kernels.jit import fma, inlined, kernel, sqrt
+from sde_grok.kernels.jit import fma, inlined, kernel
 from sde_grok.kernels.normals import fill_normals
 from sde_grok.kernels.outcome import (
     CENSORED,
@@ -40,7 +40,7 @@ class RadialStep(NamedTuple):
 @inlined
 def _advance(step, rho2, z):
     """One time step of the squared radius."""
-    rho = sqrt(fma(step.shrink, rho2, step.grow))
+    rho = math.sqrt(fma(step.shrink, rho2, step.grow))
     rho = fma(step.noise, z, rho)
     return fma(step.shrink, rho * rho, step.grow)
 

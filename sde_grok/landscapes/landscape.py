@@ -29,7 +29,8 @@ class Landscape:
     gradient : callable or None
         ``gradient(theta, parameters, out)``, compiled with ``numba.njit``: writes ∇L(θ) into the
         array `out` of shape (d,); `theta` (d,) and `parameters` (n,) are only read. It may run in
-        several threads at once. None: ∇L = 0.
+        several threads at once. `out` comes filled with nan, and a path whose gradient raises an
+        exception or is not wholly written fails. None: ∇L = 0.
     parameters : (n,) array_like
         Numbers handed to `gradient`; other values need no new compilation.
 
@@ -71,19 +72,22 @@ def _is_compiled(gradient: Callable[..., Any]) -> bool:
     return bool(extending.is_jitted(gradient))
 
 
-def _flat_in_lanes(S, width, parameters, scratch):  # type: ignore[no-untyped-def]
+def _flat_in_lanes(S, n, parameters, scratch):  # type: ignore[no-untyped-def]
     for i in range(S.shape[0]):
-        for lane in range(width):
+        for lane in range(n):
             S[i, 1, lane] = 0.0
 
 
 def _in_lanes(gradient: Callable[..., Any]) -> Callable[..., None]:
-    def in_lanes(S, width, parameters, scratch):  # type: ignore[no-untyped-def]
+    def in_lanes(S, n, parameters, scratch):  # type: ignore[no-untyped-def]
         theta, out = scratch[0], scratch[1]
-        for lane in range(width):
+        for lane in range(n):
             for i in range(S.shape[0]):
-                theta[i] = S[i, 0, lane]
-            gradient(theta, parameters, out)
+                theta[i], out[i] = S[i, 0, lane], np.nan
+            try:
+                gradient(theta, parameters, out)
+            except Exception:  # noqa: BLE001 (all that Numba catches)
+                out[:] = np.nan
             for i in range(S.shape[0]):
                 S[i, 1, lane] = out[i]
 

@@ -7,7 +7,9 @@ With g = h + ξ, h = ∇L [+ λθ if coupled] and Cov ξ = Σ/b, at step k
     θ ← θ − η (m/B₁)/(√(v/B₂) + ε) − [ηλθ if decoupled],    Bᵢ = 1 − βᵢᵏ (1 without correction).
 """
 
-from sde_grok.kernels.jit import inlined, sqrt
+from math import sqrt
+
+from sde_grok.kernels.jit import inlined
 from sde_grok.kernels.sweeps import chain
 
 __all__ = ["sweep"]

@@ -10,7 +10,9 @@ Form claimed by arXiv 2606.30388, as reported second-hand; order-1 weak approxim
 arXiv 2205.10287 (in time kη²) and 2411.15958 (in time kη). The noise of v is left out.
 """
 
-from sde_grok.kernels.jit import inlined, sqrt
+from math import sqrt
+
+from sde_grok.kernels.jit import inlined
 from sde_grok.kernels.sweeps import sde_with_moments
 
 __all__ = ["sweep"]

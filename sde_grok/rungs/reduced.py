@@ -6,7 +6,9 @@
 Observation 1 ("slow manifold") of arXiv 2606.30388, as reported second-hand.
 """
 
-from sde_grok.kernels.jit import inlined, inverse, sqrt
+from math import sqrt
+
+from sde_grok.kernels.jit import inlined, inverse
 from sde_grok.kernels.sweeps import sde_of_theta
 
 __all__ = ["sweep"]
