@@ -84,8 +84,11 @@ def test_a_wrong_mean_is_not_called_agreement():
     _, exact = ladder.closed_form(optimizer, "radial")
     right = ladder.deviation(Estimate(exact + 3.0, 1.0), Estimate(exact, 0.0))
     wrong = ladder.deviation(Estimate(exact + 5.0, 1.0), Estimate(exact, 0.0))
-    assert "agrees" in ladder.verdict(optimizer, "radial", exact, right, right)
-    assert "agrees" not in ladder.verdict(optimizer, "radial", exact, wrong, wrong)
+    assert ladder.verdict("radial", right, right) == "agrees"
+    assert ladder.verdict("radial", wrong, right) == "off its law"
+    assert ladder.verdict("radial", right, wrong) == "off reduced"
+    assert ladder.reasons(optimizer, "radial", exact, right, right) == ()
+    assert len(ladder.reasons(optimizer, "radial", exact, wrong, wrong)) == 2
 
 
 @pytest.mark.slow

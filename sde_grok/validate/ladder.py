@@ -18,7 +18,7 @@ from sde_grok.laws.monitoring import monitored_core
 from sde_grok.laws.passage import mean_passage_time
 from sde_grok.noise import IsotropicNoise
 from sde_grok.optimizer import Decay, Optimizer
-from sde_grok.problem import SYSTEMS, Problem
+from sde_grok.problem import SYSTEMS, Problem, System
 from sde_grok.results import Estimate
 
 __all__ = ["GEOMETRY", "ROWS", "RungResult", "check_ladder", "example"]
@@ -60,7 +60,7 @@ class RungResult:
     decay: str
     lam: float
     batch_size: int
-    rung: str
+    rung: System
     mean: float
     stderr: float
     n_paths: int
@@ -68,6 +68,7 @@ class RungResult:
     from_law: Deviation
     from_rung_above: Deviation | None
     verdict: str
+    reasons: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and words."""
@@ -83,7 +84,7 @@ def check_ladder(n_paths: int, seed: int) -> Iterator[RungResult]:
     """Simulate all rungs of all rows, with a seed of its own each."""
     for row, (decay, lam, batch_size) in enumerate(ROWS):
         optimizer = example(decay, lam, batch_size)
-        above: Estimate | None = None
+        previous: Estimate | None = None
         for rung, system in enumerate(SYSTEMS):
             result = simulate_escape(
                 optimizer,
@@ -97,7 +98,7 @@ def check_ladder(n_paths: int, seed: int) -> Iterator[RungResult]:
             mean = result.mean
             law, value = closed_form(optimizer, system)
             from_law = deviation(mean, Estimate(value, 0.0))
-            from_above = None if above is None else deviation(mean, above)
+            from_above = None if previous is None else deviation(mean, previous)
             yield RungResult(
                 decay=decay,
                 lam=lam,
@@ -109,9 +110,10 @@ def check_ladder(n_paths: int, seed: int) -> Iterator[RungResult]:
                 law=law,
                 from_law=from_law,
                 from_rung_above=from_above,
-                verdict=verdict(optimizer, system, mean.value, from_law, from_above),
+                verdict=verdict(system, from_law, from_above),
+                reasons=reasons(optimizer, system, mean.value, from_law, from_above),
             )
-            above = mean
+            previous = mean
 
 
 def deviation(mean: Estimate, reference: Estimate) -> Deviation:
@@ -123,11 +125,11 @@ def deviation(mean: Estimate, reference: Estimate) -> Deviation:
     )
 
 
-def closed_form(optimizer: Optimizer, system: str) -> tuple[str, float]:
+def closed_form(optimizer: Optimizer, system: System) -> tuple[str, float]:
     """Name and value (steps) of the closed form nearest to a rung.
 
     The radial rung has an exact mean, and so has a decoupled one of any kind, whose preconditioner
-    is constant; a chain is seen at its steps only. With coupled decay the crossover law follows √v
+    is constant; a chain is seen at each step only. With coupled decay the crossover law follows √v
     along the path, but leaves out noise and memory.
     """
     start, core = GEOMETRY.rho_start**2, GEOMETRY.rho_core**2
@@ -141,15 +143,15 @@ def closed_form(optimizer: Optimizer, system: str) -> tuple[str, float]:
             sigma=NOISE.sigma,
             batch_size=optimizer.batch_size,
         )
-        return "crossover law", steps
+        return "crossover", steps
     rates = Problem(
         optimizer=optimizer, geometry=GEOMETRY, noise=NOISE, landscape=FLAT, system="radial"
     ).rates
     assert rates is not None
     gamma, q2 = rates
-    name = "exact mean"
+    name = "exact"
     if system != "radial":
-        name = "exact mean, seen each step"
+        name = "each step"
         rho = monitored_core(
             GEOMETRY.rho_core, q=math.sqrt(q2), dt=optimizer.eta, inward=GEOMETRY.inward
         )
@@ -158,31 +160,37 @@ def closed_form(optimizer: Optimizer, system: str) -> tuple[str, float]:
     return name, mean / optimizer.eta
 
 
-def verdict(
+def verdict(system: System, from_law: Deviation, from_above: Deviation | None) -> str:
+    """Say in a word or two whether a rung agrees with its law and with the rung above."""
+    off = [] if from_law.agrees else ["its law"]
+    if from_above is not None and not from_above.agrees:
+        off.append(above(system))
+    return "off " + ", ".join(off) if off else "agrees"
+
+
+def reasons(
     optimizer: Optimizer,
-    system: str,
+    system: System,
     mean: float,
     from_law: Deviation,
     from_above: Deviation | None,
-) -> str:
-    """Say what agrees and, where something does not, what the measured numbers point at."""
-    parts = []
-    if from_above is not None:
-        rung = SYSTEMS[SYSTEMS.index(system) - 1]
-        if from_above.agrees:
-            parts.append(f"agrees with {rung}")
-        else:
-            parts.append(
-                f"{from_above.fraction:+.1%} from {rung}: {_why_rungs(optimizer, system, mean)}"
-            )
-    if from_law.agrees:
-        parts.append("agrees with its law")
-    else:
-        parts.append(f"{from_law.fraction:+.1%} from its law{_why_law(optimizer, system, mean)}")
-    return "; ".join(parts)
+) -> tuple[str, ...]:
+    """What the measured numbers point at, for each thing that a rung is off from."""
+    found = []
+    if from_above is not None and not from_above.agrees:
+        why = _why_rungs(optimizer, system, mean)
+        found.append(f"{from_above.fraction:+.1%} from {above(system)}: {why}")
+    if not from_law.agrees:
+        found.append(f"{from_law.fraction:+.1%} from its law{_why_law(optimizer, system, mean)}")
+    return tuple(found)
 
 
-def _why_rungs(optimizer: Optimizer, system: str, mean: float) -> str:
+def above(system: System) -> System:
+    """Rung above this one."""
+    return SYSTEMS[SYSTEMS.index(system) - 1]
+
+
+def _why_rungs(optimizer: Optimizer, system: System, mean: float) -> str:
     if system == "radial":
         return f"λ|θᵢ| is {_pull_to_noise(optimizer):.2g} s at the start, not ≪ s = σ/√b"
     if system == "reduced":
@@ -191,11 +199,13 @@ def _why_rungs(optimizer: Optimizer, system: str, mean: float) -> str:
     return "unexplained"
 
 
-def _why_law(optimizer: Optimizer, system: str, mean: float) -> str:
-    if system in {"discrete", "joint"}:
-        memory = 1 / (1 - optimizer.beta2)
-        return f", which has no memory of v ({memory / mean:.0%} of the passage) and no noise"
-    return ", which has no noise" if system == "reduced" else ""
+def _why_law(optimizer: Optimizer, system: System, mean: float) -> str:
+    if optimizer.decay == "decoupled" or system == "radial":
+        return ": unexplained"
+    if system == "reduced":
+        return ", which has no noise"
+    memory = 1 / (1 - optimizer.beta2)
+    return f", which has no memory of v ({memory / mean:.0%} of the passage) and no noise"
 
 
 def _pull_to_noise(optimizer: Optimizer) -> float:

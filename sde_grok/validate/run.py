@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from sde_grok.checks import ParameterError, integer
 from sde_grok.plotting import paper_style, save_figure
+from sde_grok.problem import SYSTEMS
 from sde_grok.reference_runs import load_cells
 from sde_grok.validate.figures import ladder_figure, network_figure
 from sde_grok.validate.ladder import RungResult, check_ladder
@@ -26,6 +28,7 @@ from sde_grok.validate.networks import Prediction, predict, summarise
 __all__ = ["run_validation"]
 
 LADDER_PATHS = 512
+NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
 
 
 def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict[str, Any]:
@@ -54,13 +57,17 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
     began = time.perf_counter()
     check_writable(out)
     console, notes = Console(), Console(stderr=True)
+    if not console.is_terminal:
+        console.width = 100  # of a file; a terminal folds what it has no room for
     rungs = list(announced(check_ladder(n_paths, seed), "rungs of the ladder", notes))
     console.print(ladder_table(rungs, n_paths))
+    for reason in reasons(rungs):
+        console.print(reason, highlight=False, soft_wrap=True)
     predictions = list(announced(predict(load_cells(), seed), "cells of measured runs", notes))
     console.print(network_table(predictions))
     summary = summarise(predictions)
     for task, numbers in summary.items():
-        console.print(in_words(task, numbers))
+        console.print(in_words(task, numbers), highlight=False, soft_wrap=True)
     with paper_style():
         figures = {"ladder": ladder_figure(rungs), "networks": network_figure(predictions)}
         written = [
@@ -76,7 +83,9 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
     }
     write_json(out / "validate.json", report)
     names = ", ".join(path.name for path in (*written, out / "validate.json"))
-    console.print(f"wrote {names} to {out} in {report['wall_seconds']:.0f} s", highlight=False)
+    console.print(
+        f"wrote {names} to {out} in {report['wall_seconds']:.0f} s", highlight=False, soft_wrap=True
+    )
     return report
 
 
@@ -114,40 +123,44 @@ def announced(items: Iterator[Any], what: str, console: Console) -> Iterator[Any
 
 
 def ladder_table(results: Sequence[RungResult], n_paths: int) -> Table:
-    """Rung by rung: mean, closed form, deviations, verdict."""
+    """Rung by rung: mean, closed form, deviation from it, verdict."""
     title = f"The ladder: mean escape time in optimizer steps, {n_paths} paths a rung"
-    table = Table(
-        title=title, caption="Deviations in standard errors (σ) and per cent; < 4 σ agrees."
-    )
-    for column in ("decay, λ, b", "rung", "mean ± s.e.", "closed form", "", "deviation", "verdict"):
-        table.add_column(column, justify="right" if column in {"mean ± s.e.", ""} else "left")
+    table = Table(title=title, caption="off: by 4 standard errors (σ) or more", **NARROW)
+    for name in ("problem", "rung", "mean ± s.e.", "closed form", "deviation", "verdict"):
+        table.add_column(name, justify="right" if "form" in name or "±" in name else "left")
     for i, r in enumerate(results):
-        new = i == 0 or (results[i - 1].decay, results[i - 1].batch_size) != (r.decay, r.batch_size)
-        if new and i:
+        of_its_problem = i % len(SYSTEMS)
+        if i and not of_its_problem:
             table.add_section()
         table.add_row(
-            f"{r.decay}, {r.lam:g}, {r.batch_size}" if new else "",
+            (r.decay, f"λ = {r.lam:g}", f"b = {r.batch_size}", "")[of_its_problem],
             r.rung,
             f"{r.mean:.1f} ± {r.stderr:.1f}",
-            r.law,
-            f"{r.from_law.value:.1f}",
-            f"{r.from_law.z:+.1f} σ, {r.from_law.fraction:+.2%}",
+            f"{r.law} {r.from_law.value:.1f}",
+            f"{r.from_law.z:+.1f} σ {r.from_law.fraction:+.2%}",
             r.verdict,
         )
     return table
+
+
+def reasons(results: Sequence[RungResult]) -> Iterator[str]:
+    """Say of each rung that is off from what, by how much, and what the numbers point at."""
+    for r in results:
+        for reason in r.reasons:
+            yield f"{r.decay}, λ = {r.lam:g}, b = {r.batch_size}, {r.rung}: {reason}"
 
 
 def network_table(predictions: Sequence[Prediction]) -> Table:
     """Cell by cell: what the flat annulus predicts, and what was measured."""
     table = Table(
         title="Measured runs: transition time T_grok − T_mem in optimizer steps",
-        caption="Flat annulus from the measured ρ²_mem, ρ²_grok and √v; reduced: seen 50 times, 1 % late. "
-        "Spread: over the seeds.",
+        caption="Flat annulus from the measured ρ²_mem, ρ²_grok and √v; reduced: seen 50 times, "
+        "1 % late. Measured: mean ± standard deviation over the seeds.",
+        **NARROW,
     )
-    for name in ("task", "η", "λ", "b", "runs", "ρ²_mem", "ρ²_grok", "radial", "reduced"):
+    names = ("task", "η", "λ", "b", "radial", "reduced", "exact", "cross-\nover", "measured")
+    for name in (*names, "over\nexact"):
         table.add_column(name, justify="left" if name == "task" else "right")
-    for name in ("exact", "law limit", "crossover", "measured ± spread", "measured/exact"):
-        table.add_column(name, justify="right")
     for p in predictions:
         cell = p.cell
         table.add_row(
@@ -155,9 +168,6 @@ def network_table(predictions: Sequence[Prediction]) -> Table:
             f"{cell.eta:g}",
             f"{cell.lam:g}",
             f"{cell.batch_size:g}",
-            f"{cell.delays.size} of {cell.n_runs}",
-            f"{cell.rho2_mem:.0f}",
-            f"{cell.rho2_grok:.0f}",
             *_predicted(p),
             f"{p.measured:.0f} ± {p.spread:.0f}",
             f"{p.measured / p.flat.exact_mean:.3g}" if p.comparable and p.flat else "–",
@@ -167,10 +177,9 @@ def network_table(predictions: Sequence[Prediction]) -> Table:
 
 def _predicted(p: Prediction) -> tuple[str, ...]:
     if p.flat is None:
-        return ("starts inside", *["–"] * 4)
-    numbers = (p.flat.exact_mean, p.flat.law_limit, p.flat.crossover)
+        return ("inside", "inside", "–", "–")
     means = (f"{mean:.1f} ± {stderr:.1f}" for mean, stderr in (p.flat.radial, p.flat.reduced))
-    return (*means, *(f"{x:.1f}" for x in numbers))
+    return (*means, f"{p.flat.exact_mean:.1f}", f"{p.flat.crossover:.1f}")
 
 
 def in_words(task: str, numbers: dict[str, float]) -> str:
