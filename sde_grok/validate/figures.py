@@ -90,8 +90,16 @@ def network_figure(predictions: Sequence[Prediction]) -> Figure:
     for factor in (1, 10, 100):
         axes.plot(span, factor * span, color="0.6", lw=0.8, ls="-" if factor == 1 else ":")
         label = "equal" if factor == 1 else f"×{factor}"
-        x = 1.2 * span[0]
-        axes.annotate(label, (x, factor * x), ha="left", va="bottom", color="0.4", fontsize=8)
+        axes.annotate(
+            label,
+            (span[1] / factor, span[1]),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="right" if factor == 1 else "center",
+            va="bottom",
+            color="0.4",
+            fontsize=8,
+        )
     axes.set(xscale="log", yscale="log", xlim=span, ylim=span)
     axes.set_xlabel("predicted by the flat annulus (steps)")
     axes.set_ylabel(r"measured $T_\mathrm{grok} - T_\mathrm{mem}$ (steps)")
