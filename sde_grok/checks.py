@@ -24,7 +24,9 @@ class ParameterError(ValueError):
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field, self.value, self.allowed = field, value, allowed
-        super().__init__(f"{field} = {value!r}: must be {allowed}")
+        shape = getattr(value, "shape", ())
+        shown = f"array of shape {shape}" if shape else repr(value)
+        super().__init__(f"{field} = {shown}: must be {allowed}")
 
     def __reduce__(self) -> tuple[type[ParameterError], tuple[str, object, str]]:
         return type(self), (self.field, self.value, self.allowed)
@@ -46,7 +48,7 @@ def number(
     left = f"> {low:g}" if open_low else f">= {low:g}"
     right = f"< {high:g}" if open_high else f"<= {high:g}"
     bounds = ([left] if low > -math.inf else []) + ([right] if high < math.inf else [])
-    allowed = " ".join(["a finite number", *[" and ".join(bounds)]]).strip()
+    allowed = f"a finite number {' and '.join(bounds)}".strip()
     try:
         x = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -59,7 +61,9 @@ def number(
 
 def integer(field: str, value: Any, *, low: int, high: int = 2**63 - 1) -> int:
     """Return `value` as an int within [low, high], or raise `ParameterError`."""
-    allowed = f"an integer >= {low}" + (f" and <= {high}" if high < 2**63 - 1 else "")
+    allowed = f"an integer >= {low}"
+    if high < 2**63 - 1 or (isinstance(value, int) and value > high):
+        allowed += f" and <= {high}"
     try:
         n = int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
     except (TypeError, ValueError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import math
+import platform
 import time
 import warnings
 from collections.abc import Callable
@@ -11,21 +13,23 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sde_grok.checks import ParameterError, integer
+from sde_grok.checks import integer
 from sde_grok.geometry import Geometry
 from sde_grok.kernels.outcome import CENSORED
 from sde_grok.landscapes import FLAT, Landscape
-from sde_grok.noise import IsotropicNoise, Noise
+from sde_grok.noise import Noise
 from sde_grok.optimizer import Optimizer
 from sde_grok.paths import (
+    check_time_step,
     default_lanes,
     default_time_step,
     empty_outcome,
     fields,
     path_kernel,
 )
-from sde_grok.problem import Numerics, Problem, System
+from sde_grok.problem import MOST_TIME_STEPS, Numerics, Problem, System
 from sde_grok.results import EscapeResult
 from sde_grok.runner import Progress, available_threads, run_paths
 
@@ -35,7 +39,7 @@ LARGEST_CHUNK = 2048
 
 
 class LongEscapeWarning(UserWarning):
-    """The predicted escape is so long that most paths will be censored."""
+    """The predicted mean escape time is beyond the censoring time."""
 
 
 def simulate_escape(
@@ -68,10 +72,13 @@ def simulate_escape(
     Parameters
     ----------
     optimizer : Optimizer
+        Learning rate, batch size, shrinkage and Adam's constants.
     geometry : Geometry
+        Radii of shell and core, and the dimension.
     noise : IsotropicNoise, DiagonalNoise or DenseNoise
+        Covariance Σ of one example's gradient; isotropic for the radial rung.
     landscape : Landscape
-        The radial rung needs a flat one, and isotropic noise.
+        Gradient of the loss; flat for the radial rung.
     system : {"discrete", "joint", "reduced", "radial"}
         Rung of the ladder: Adam itself, its SDE for (θ, m, v), that for θ, or that for ‖θ‖.
     n_paths : int
@@ -82,8 +89,10 @@ def simulate_escape(
         0 … 2⁶⁴ − 1. Path i is a function of the problem, the time step and (seed, i): not of
         `n_paths`, `threads`, `chunk` or `lanes`.
     dt : float, optional
-        Time step in optimizer steps. By default 1, and on the radial rung, whose step need not
-        shrink with η, a hundredth of its shortest time scale.
+        Time step in optimizer steps. By default 1, which the discrete rung insists on, and on the
+        radial rung, whose step need not shrink with η, a hundredth of its shortest time scale: its
+        mean is then late by 2e-5 of its value at most, in all cases measured (d = 1 … 10⁶). On the
+        joint rung, (1 − βᵢ) dt <= 1, or the moments would overshoot.
     s : float, optional
         Preconditioner of the radial rung; by default σ/√b + ε.
     discrete_monitoring : bool
@@ -135,15 +144,19 @@ def simulate_escape(
         s=s,
         correct_bias=correct_bias,
     )
-    if system == "discrete" and dt not in {None, 1}:
-        raise ParameterError("dt", dt, "1 on the discrete rung")
     max_steps = integer("max_steps", max_steps, low=1)
     bridge = system == "radial" and not discrete_monitoring
+    if dt is None:
+        dt = default_time_step(problem, bridge=bridge)
+        if bridge:
+            dt = max(dt, max_steps / MOST_TIME_STEPS * (1 + 1e-9))
+        dt = min(dt, max_steps)
+    check_time_step(problem, dt)
     numerics = Numerics(
         n_paths=n_paths,
         max_steps=max_steps,
         seed=seed,
-        dt=min(default_time_step(problem, bridge=bridge), max_steps) if dt is None else dt,
+        dt=dt,
         bridge=bridge,
         precision=precision,
         threads=available_threads() if threads is None else threads,
@@ -151,12 +164,13 @@ def simulate_escape(
         lanes=default_lanes(problem) if lanes is None else lanes,
         keep_end_state=keep_end_state,
     )
+    kernel = path_kernel(problem, numerics)
     log_mean = problem.log_exact_mean_steps
     if log_mean is not None and log_mean > math.log(numerics.max_steps):
         warnings.warn(_long_escape(log_mean, numerics.max_steps), LongEscapeWarning, stacklevel=2)
     outcome = empty_outcome(problem, numerics)
     run_paths(
-        path_kernel(problem, numerics),
+        kernel,
         outcome,
         chunk=_chunk(numerics),
         threads=numerics.threads,
@@ -202,22 +216,39 @@ def _long_escape(log_mean: float, max_steps: int) -> str:
         predicted = "infinitely many"
     return (
         f"the radial rung predicts a mean escape time of {predicted} steps, beyond max_steps = "
-        f"{max_steps}: most paths will be censored"
+        f"{max_steps}: expect censored paths"
     )
 
 
 def _provenance(problem: Problem, numerics: Numerics) -> dict[str, Any]:
-    noise = problem.noise
     packages = ("sde-grok", "numpy", "numba", "llvmlite")
     return {
         "seed": numerics.seed,
         "optimizer": asdict(problem.optimizer),
         "geometry": asdict(problem.geometry),
-        "noise": asdict(noise) if isinstance(noise, IsotropicNoise) else type(noise).__name__,
-        "landscape": problem.landscape.name,
+        "noise": {
+            name: value if np.ndim(value) == 0 else _fingerprint(value)
+            for name, value in (
+                ("kind", type(problem.noise).__name__),
+                *vars(problem.noise).items(),
+            )
+        },
+        "landscape": {
+            "name": problem.landscape.name,
+            "parameters": _fingerprint(problem.landscape.parameters),
+        },
         "s": problem.s,
         "correct_bias": problem.correct_bias,
         "bridge": numerics.bridge,
         "precision": numerics.precision,
-        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages},
+        },
     }
+
+
+def _fingerprint(array: NDArray[np.float64]) -> dict[str, Any]:
+    """What tells one array from another, in little room."""
+    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return {"shape": list(array.shape), "sha256": digest}

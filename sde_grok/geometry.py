@@ -9,6 +9,8 @@ from sde_grok.checks import ParameterError, choice, integer, number
 
 __all__ = ["Direction", "Geometry"]
 
+SMALLEST, LARGEST = 1e-150, 1e150  # squares of radii are normal floats in between
+
 Direction = Literal["inward", "outward"]
 
 
@@ -19,7 +21,7 @@ class Geometry:
     Parameters
     ----------
     rho_start : float
-        Radius ρ₀ of the shell; > 0, or >= 0 outward.
+        Radius ρ₀ of the shell, in parameter units; > 0, or >= 0 outward.
     rho_core : float
         Radius ρ* > 0 of the core; below `rho_start` inward, above it outward.
     dim : int
@@ -41,10 +43,10 @@ class Geometry:
     def __post_init__(self) -> None:
         choice("direction", self.direction, get_args(Direction))
         inward = self.direction == "inward"
-        start = number("rho_start", self.rho_start, low=0, open_low=inward)
-        core = number("rho_core", self.rho_core, low=0, open_low=True)
+        start = number("rho_start", self.rho_start, low=SMALLEST if inward else 0, high=LARGEST)
+        core = number("rho_core", self.rho_core, low=SMALLEST, high=LARGEST)
         if inward and core >= start:
-            allowed = f"> 0 and < rho_start = {start:g} for an inward problem"
+            allowed = f">= {SMALLEST:g} and < rho_start = {start:g} for an inward problem"
             raise ParameterError("rho_core", core, allowed)
         if not inward and core <= start:
             allowed = f"> rho_start = {start:g} for an outward problem"

@@ -22,7 +22,12 @@ class IsotropicNoise:
     Parameters
     ----------
     sigma : float
-        Standard deviation σ >= 0 of each coordinate.
+        Standard deviation σ >= 0 of each coordinate, in units of loss per parameter.
+
+    Raises
+    ------
+    ParameterError
+        If σ is negative or not finite.
     """
 
     sigma: float
@@ -42,7 +47,12 @@ class DiagonalNoise:
     Parameters
     ----------
     sigmas : (d,) array_like
-        Standard deviations σᵢ >= 0 of the coordinates.
+        Standard deviations σᵢ >= 0 of the coordinates, in units of loss per parameter.
+
+    Raises
+    ------
+    ParameterError
+        If it is not a one-dimensional array of finite numbers >= 0.
     """
 
     sigmas: Array
@@ -62,7 +72,13 @@ class DenseNoise:
     Parameters
     ----------
     factor : (d, r) array_like
-        A factor F of the covariance; a Cholesky factor, or r < d columns for low rank.
+        A factor F of the covariance; a Cholesky factor, or r < d columns for low rank. In units
+        of loss per parameter.
+
+    Raises
+    ------
+    ParameterError
+        If it is not a two-dimensional array of finite numbers.
     """
 
     factor: Array

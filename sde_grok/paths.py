@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
@@ -11,17 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sde_grok.checks import ParameterError
+from sde_grok.checks import ParameterError, number
 from sde_grok.kernels import radial
 from sde_grok.kernels.coordinates import coordinate_kernel
-from sde_grok.kernels.outcome import PENDING, Key, Outcome
+from sde_grok.kernels.outcome import LANE_GROUP, PENDING, Key, Outcome
 from sde_grok.kernels.sweeps import Coefficients
 from sde_grok.landscapes.landscape import gradient_pointer
 from sde_grok.noise import DenseNoise
-from sde_grok.problem import LANE_GROUP, MOST_LANES, Numerics, Problem, System
+from sde_grok.problem import MOST_LANES, Numerics, Problem, System
 from sde_grok.rungs.radial import splitting
 
-__all__ = ["Kernel", "default_lanes", "default_time_step", "empty_outcome", "fields", "path_kernel"]
+__all__ = [
+    "Kernel",
+    "check_time_step",
+    "default_lanes",
+    "default_time_step",
+    "empty_outcome",
+    "fields",
+    "path_kernel",
+]
 
 Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
 
@@ -47,11 +56,24 @@ def default_time_step(problem: Problem, *, bridge: bool) -> float:
     if problem.system != "radial" or not bridge or problem.rates is None:
         return 1.0
     gamma, q2 = problem.rates
-    geometry, optimizer = problem.geometry, problem.optimizer
-    nearest = min(geometry.rho_start, geometry.rho_core) ** 2
-    farthest = max(geometry.rho_start, geometry.rho_core) ** 2
-    rate = gamma + geometry.dim * q2 / (nearest if geometry.inward else farthest)
-    return 0.01 / rate / optimizer.eta if rate > 0 else 1.0
+    rate = (
+        gamma + problem.geometry.dim * q2 / problem.geometry.rho_core**2
+    ) * problem.optimizer.eta
+    if q2 == 0:  # then any step is exact
+        return min(1.0, 1 / rate) if rate > 0 else 1.0
+    return 0.01 / rate
+
+
+def check_time_step(problem: Problem, dt: float) -> None:
+    """Refuse a time step that the rung does not allow."""
+    dt = number("dt", dt, low=0, open_low=True)
+    optimizer = problem.optimizer
+    if problem.system == "discrete" and dt != 1:
+        raise ParameterError("dt", dt, "1 on the discrete rung")
+    quickest = 1 - min(optimizer.beta1, optimizer.beta2)
+    if problem.system == "joint" and quickest * dt > 1 + 1e-9:
+        allowed = f"<= {1 / quickest:.4g}: on the joint rung (1 − βᵢ) dt <= 1"
+        raise ParameterError("dt", dt, allowed)
 
 
 def empty_outcome(problem: Problem, numerics: Numerics) -> Outcome:
@@ -82,7 +104,7 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
     gamma, q2 = problem.rates
     geometry, dtype = problem.geometry, numerics.dtype
     duration = numerics.dt * problem.optimizer.eta
-    if gamma * duration > LONGEST_STEP:
+    if q2 > 0 and gamma * duration > LONGEST_STEP:
         allowed = f"<= {LONGEST_STEP / gamma / problem.optimizer.eta:.4g} at this contraction rate"
         raise ParameterError("dt", numerics.dt, allowed)
     split = splitting(duration, dim=geometry.dim, gamma=gamma, q2=q2)
@@ -102,6 +124,7 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
 
 def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
     optimizer, geometry, dtype = problem.optimizer, problem.geometry, numerics.dtype
+    _check_memory(problem, numerics)
     c = _coefficients(problem, numerics)
     deviation = problem.noise.deviations(geometry.dim) / math.sqrt(optimizer.batch_size)
     factor = np.empty((geometry.dim, 0))
@@ -146,6 +169,19 @@ def _compiled(system: System, lanes: int) -> Any:
     rung = import_module(f"sde_grok.rungs.{system}")
     make: Any = coordinate_kernel
     return make(system, rung.sweep, fields=1 + len(fields(system)), lanes=lanes)
+
+
+def _check_memory(problem: Problem, numerics: Numerics) -> None:
+    """Refuse a dimension at which the states of all threads do not fit into memory."""
+    lanes = MOST_LANES if numerics.lanes > LANE_GROUP else LANE_GROUP
+    numbers = problem.geometry.dim * (1 + len(fields(problem.system))) * lanes * numerics.threads
+    needed = numbers * np.dtype(numerics.dtype).itemsize
+    there = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if os.name == "posix" else math.inf
+    )
+    if needed > there:
+        allowed = f"smaller: states need {needed / 1e9:.3g} GB, and {there / 1e9:.3g} GB are there"
+        raise ParameterError("dim", problem.geometry.dim, allowed)
 
 
 def _coefficients(problem: Problem, numerics: Numerics) -> Coefficients:

@@ -10,6 +10,7 @@ import numpy as np
 
 from sde_grok.checks import ParameterError, choice, integer, number
 from sde_grok.geometry import Geometry
+from sde_grok.kernels.outcome import LANE_GROUP
 from sde_grok.landscapes import Landscape
 from sde_grok.laws.passage import log_mean_passage_time
 from sde_grok.noise import IsotropicNoise, Noise
@@ -20,8 +21,14 @@ __all__ = ["SYSTEMS", "Numerics", "Problem", "System"]
 
 System = Literal["discrete", "joint", "reduced", "radial"]
 SYSTEMS: tuple[System, ...] = get_args(System)
-LANE_GROUP, MOST_LANES = 8, 64
+MOST_LANES = 64
 MOST_TIME_STEPS = 2**32 - 1  # the step is one word of the random counter
+KINDS: dict[str, tuple[type, ...]] = {
+    "optimizer": (Optimizer,),
+    "geometry": (Geometry,),
+    "noise": get_args(Noise),
+    "landscape": (Landscape,),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,38 +45,44 @@ class Problem:
 
     def __post_init__(self) -> None:
         choice("system", self.system, SYSTEMS)
+        for field, kind in KINDS.items():
+            if not isinstance(getattr(self, field), kind):
+                names = " or ".join(k.__name__ for k in kind)
+                raise ParameterError(field, getattr(self, field), f"of type {names}")
         self.noise.deviations(self.geometry.dim)
-        if self.system != "radial" and self.s is not None:
-            raise ParameterError("s", self.s, "left out, but for the radial rung")
         if self.s is not None:
             object.__setattr__(self, "s", number("s", self.s, low=0, open_low=True))
-        if self.correct_bias and self.system in {"reduced", "radial"}:
-            raise ParameterError(
-                "correct_bias", True, f"False: the {self.system} rung has no moments"
-            )
         if self.system == "radial":
             self._check_radial()
+        elif self.s is not None:
+            raise ParameterError("s", self.s, "left out, but for the radial rung")
+        if self.correct_bias:
+            self._check_bias_correction()
 
     def _check_radial(self) -> None:
         if self.landscape.gradient is not None:
             raise ParameterError("landscape", self.landscape.name, "flat for the radial rung")
         if not isinstance(self.noise, IsotropicNoise):
-            raise ParameterError(
-                "noise", type(self.noise).__name__, "isotropic for the radial rung"
-            )
+            kind = type(self.noise).__name__
+            raise ParameterError("noise", kind, "isotropic for the radial rung")
         if self.rates is None:
-            raise ParameterError("sigma", self.noise.sigma, "> 0 for the radial rung if eps = 0")
+            allowed = "such that λ/s and (σ/s)² are finite numbers, s = σ/√b + ε"
+            raise ParameterError("sigma", self.noise.sigma, allowed)
+
+    def _check_bias_correction(self) -> None:
+        if self.system in {"reduced", "radial"}:
+            allowed = f"False: the {self.system} rung has no moments"
+            raise ParameterError("correct_bias", True, allowed)
+        if self.system == "joint" and self.optimizer.eps == 0:
+            allowed = "> 0 on the joint rung with correct_bias, which starts at m = v = 0"
+            raise ParameterError("eps", 0.0, allowed)
 
     @property
     def rates(self) -> Rates | None:
         """γ and q² of the radial rung; None if it does not describe the problem."""
         if self.landscape.gradient is not None or not isinstance(self.noise, IsotropicNoise):
             return None
-        optimizer = self.optimizer
-        s = self.noise.sigma / math.sqrt(optimizer.batch_size) + optimizer.eps
-        if self.s is not None:
-            s = self.s
-        return radial_rates(optimizer, self.noise.sigma, s) if s > 0 else None
+        return radial_rates(self.optimizer, self.noise.sigma, self.s)
 
     @property
     def log_exact_mean_steps(self) -> float | None:

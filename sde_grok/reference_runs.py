@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from sde_grok.optimizer import Decay
 
-__all__ = ["Cell", "load_cells", "load_runs"]
+__all__ = ["Cell", "load_cells", "load_runs", "runs_sha256"]
 
 CLASSES = {"s5": 120, "z127": 127}
 AXES = ("task", "weight_decay", "eta", "lambda", "batch_size", "beta1", "beta2")
@@ -59,9 +60,18 @@ class Cell:
     n_runs: int
 
 
+def runs_sha256() -> str:
+    """Digest of the file of runs."""
+    return hashlib.sha256(_runs_csv()).hexdigest()
+
+
+def _runs_csv() -> bytes:
+    return files("sde_grok").joinpath("data/reference_runs.csv").read_bytes()
+
+
 def load_runs() -> list[dict[str, Any]]:
     """Read one dictionary a run; numbers are floats, nan where the event never happened."""
-    text = files("sde_grok").joinpath("data/reference_runs.csv").read_text("utf-8")
+    text = _runs_csv().decode("utf-8")
     return [
         {name: value if name in WORDS else float(value or "nan") for name, value in row.items()}
         for row in csv.DictReader(text.splitlines())

@@ -20,20 +20,14 @@ Array = NDArray[np.float64]
 
 
 class Status(IntEnum):
-    """How a path ended."""
+    """How a path ended.
+
+    HIT: it reached the core. CENSORED: it had not after `max_steps`. FAILED: it became non-finite.
+    """
 
     HIT = HIT
     CENSORED = CENSORED
     FAILED = FAILED
-
-    @property
-    def sentence(self) -> str:
-        """The status in words."""
-        return {
-            Status.HIT: "The path reached the core.",
-            Status.CENSORED: "The path had not reached the core after max_steps.",
-            Status.FAILED: "The path became non-finite.",
-        }[self]
 
 
 class Estimate(NamedTuple):
@@ -41,6 +35,13 @@ class Estimate(NamedTuple):
 
     value: float
     stderr: float
+
+    def __str__(self) -> str:
+        """Show two digits of the error, and the number to the same place."""
+        if not (math.isfinite(self.value) and 0 < self.stderr < math.inf):
+            return f"{self.value:.6g}"
+        places = max(0, 1 - math.floor(math.log10(self.stderr)))
+        return f"{self.value:.{places}f} ± {self.stderr:.{places}f}"
 
 
 class Survival(NamedTuple):
@@ -65,7 +66,7 @@ class EscapeResult:
     status : (n_paths,) int8 array
         A `Status` for each path.
     rho2_end : (n_paths,) array
-        Squared radius at the core, if a bridge found the passage, else at the last grid point; nan
+        Squared radius, in squared parameter units: that of the core, if a bridge found the passage, else at the last grid point; nan
         if failed.
     end_state : dict of (n_paths, d) arrays
         θ, m and v where the path ended, under "theta", "m", "v"; empty unless asked for.
@@ -76,7 +77,8 @@ class EscapeResult:
     path_steps : int
         Time steps simulated on all paths up to their end.
     exact_mean_steps : float or None
-        Mean of the continuously observed radial process in closed form, where it applies.
+        Mean of the radial process in closed form, on the radial rung; the process is watched
+        continuously, also where the simulation is not.
     wall_seconds : float
         Time that the simulation took, compilation included.
     provenance : dict
@@ -125,8 +127,8 @@ class EscapeResult:
     def mean(self) -> Estimate:
         """Mean of min(T, max_steps): the mean escape time if no path was censored, in steps.
 
-        With censored paths it is the restricted mean, the area under the Kaplan–Meier curve. Not a
-        number if no path reached the core.
+        With censored paths it is the restricted mean, the area under the Kaplan–Meier curve. nan if
+        no path reached the core, for then nothing but `max_steps` would be in it.
         """
         times = self._valid()
         if self.hit_fraction == 0:
@@ -190,6 +192,7 @@ class EscapeResult:
             "system": self.system,
             "n_paths": self.n_paths,
             **finite,
+            "mean_is_restricted": self.censored_fraction > 0,
             "path_steps": self.path_steps,
             **self.provenance,
         }

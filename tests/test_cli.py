@@ -88,7 +88,7 @@ def test_every_option_reaches_the_simulation(capsys):
         "dim": 4,
         "direction": "outward",
     }
-    assert summary["noise"] == {"sigma": 0.5}
+    assert summary["noise"] == {"kind": "IsotropicNoise", "sigma": 0.5}
     assert (summary["n_paths"], summary["max_steps"], summary["seed"]) == (8, 1000, 7)
     assert summary["bridge"] is False
 
@@ -116,9 +116,15 @@ BAD = [
     (("--paths", "0"), "--paths", ">= 1"),
     (("--max-steps", "0"), "--max-steps", ">= 1"),
     (("--seed", "-1"), "--seed", ">= 0"),
+    (("--seed", str(2**64)), "--seed", f"<= {2**64 - 1}"),
+    (("--batch-size", str(2**63)), "--batch-size", f"<= {2**63 - 1}"),
+    (("--rho-start", "1e200"), "--rho-start", "< 1e+150"),
+    (("--system", "discrete", "--dt", "2"), "--dt", "1 on the discrete rung"),
+    (("--system", "joint", "--dt", "20"), "--dt", "<= 10"),
+    (("--system", "reduced", "--dim", str(2**31)), "--dim", "GB"),
     (("--rho-core", "20"), "--rho-core", "< rho_start"),
-    (("--rho-core", "0"), "--rho-core", "> 0"),
-    (("--rho-start", "-1"), "--rho-start", "> 0"),
+    (("--rho-core", "0"), "--rho-core", ">= 1e-150"),
+    (("--rho-start", "-1"), "--rho-start", ">= 1e-150"),
     (("--direction", "outward"), "--rho-core", "> rho_start"),
     (("--system", "quantum"), "--system", "'radial'"),
     (("--decay", "weak"), "--decay", "'coupled'"),

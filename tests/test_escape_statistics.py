@@ -11,7 +11,10 @@ from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.laws.monitoring import monitored_core
 from sde_grok.laws.passage import laplace_transform, mean_passage_time
 
-pytestmark = pytest.mark.statistical
+pytestmark = [
+    pytest.mark.statistical,
+    pytest.mark.filterwarnings("ignore::sde_grok.escape.LongEscapeWarning"),
+]
 
 N = 100_000
 
@@ -55,6 +58,26 @@ def test_mean_of_the_radial_rung(d, start, core):
     result, V, law = radial(d, start, core)
     assert result.exact_mean_steps == pytest.approx(mean_passage_time(*V, **law))
     check_mean(f"radial d={d} {start}→{core}", result, result.exact_mean_steps)
+
+
+@pytest.mark.parametrize("d", [10**4, 10**6])
+@pytest.mark.parametrize("p", [0.9, 0.1])
+def test_chance_to_reach_a_core_next_to_the_shell(d, p):
+    """Without shrinkage the radius drifts away and reaches the core at once or never."""
+    core = p ** (1 / (d / 2 - 1))
+    result = simulate_escape(
+        Optimizer(eta=1e-3, batch_size=1, lam=0.0, eps=0.0),
+        Geometry(rho_start=1.0, rho_core=math.sqrt(core), dim=d),
+        IsotropicNoise(1.0),
+        system="radial",
+        n_paths=20_000,
+        max_steps=1000,
+        seed=36,
+    )
+    expected = laplace_transform(0.0, 1.0, core, dim=d, gamma=0.0, q2=1e-3)
+    assert expected == pytest.approx(p, rel=1e-6)
+    stderr = math.sqrt(p * (1 - p) / result.n_paths)
+    check_z(f"P(hit), d={d}, p={p}", result.hit_fraction, stderr, expected)
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,19 @@ def with_censoring(times, limit):
 times = st.lists(st.integers(1, 30), min_size=1, max_size=40)
 
 
-def test_statuses_are_sentences():
-    assert {int(status): status.sentence for status in Status} == {
-        0: "The path reached the core.",
-        1: "The path had not reached the core after max_steps.",
-        2: "The path became non-finite.",
-    }
+@pytest.mark.parametrize(
+    ("value", "stderr", "shown"),
+    [
+        (7067.66, 4.93, "7067.7 ± 4.9"),
+        (109.6123, 0.0196, "109.612 ± 0.020"),
+        (145753.2, 16300.0, "145753 ± 16300"),
+        (7143.0, math.nan, "7143"),
+        (math.nan, math.nan, "nan"),
+        (2.5, 0.0, "2.5"),
+    ],
+)
+def test_estimates_show_two_digits_of_the_error(value, stderr, shown):
+    assert str(Estimate(value, stderr)) == shown
 
 
 def test_mean_without_censoring():

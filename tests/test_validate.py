@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sde_grok import cli
 from sde_grok.plotting import paper_style, save_figure
 from sde_grok.reference_runs import load_cells, load_runs
 from sde_grok.results import Estimate
 from sde_grok.validate import ladder, run_validation
 from sde_grok.validate.figures import ladder_figure
-from sde_grok.validate.networks import Prediction, predict, summarise
+from sde_grok.validate.networks import Prediction, between_looks, predict, summarise
 
 
 def test_the_runs_are_all_there():
@@ -87,8 +88,36 @@ def test_a_wrong_mean_is_not_called_agreement():
     assert ladder.verdict("radial", right, right) == "agrees"
     assert ladder.verdict("radial", wrong, right) == "off its law"
     assert ladder.verdict("radial", right, wrong) == "off reduced"
-    assert ladder.reasons(optimizer, "radial", exact, right, right) == ()
-    assert len(ladder.reasons(optimizer, "radial", exact, wrong, wrong)) == 2
+    assert ladder.failures(optimizer, "radial", right, right) == ()
+    assert len(ladder.failures(optimizer, "radial", wrong, wrong)) == 2
+
+
+def test_what_a_rung_leaves_out_is_a_reason_and_no_failure():
+    optimizer = ladder.example("coupled", 0.01, 10_000)
+    off, right = (ladder.deviation(Estimate(x, 1.0), Estimate(1080.0, 0.0)) for x in (1220.0, 1081))
+    assert ladder.failures(optimizer, "reduced", off, off) == ()
+    reasons = ladder.reasons(optimizer, "reduced", 1080.0, off, off)
+    assert all(word in why for word, why in zip(("v remembers", "no noise"), reasons, strict=True))
+    assert ladder.failures(optimizer, "joint", off, right) == ()
+    assert len(ladder.failures(optimizer, "joint", right, off)) == 1
+
+
+def test_a_failed_check_is_told_by_the_exit_code(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sde_grok.validate.run_validation", lambda *_, **__: {"failures": ["x"]})
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["validate", "--out", str(tmp_path)])
+    assert stop.value.code == 1
+    assert "1 checks failed" in capsys.readouterr().err
+
+
+def test_a_mean_between_two_looks():
+    estimate = between_looks(Estimate(100.0, 0.0), 12.0)
+    assert estimate == Estimate(94.0, pytest.approx(math.sqrt(12.0)))
+
+
+def test_cells_with_a_run_without_delay_are_not_compared():
+    cell = next(c for c in load_cells() if np.any(c.delays <= 0) and c.rho2_mem > c.rho2_grok)
+    assert not replace_dim(cell).comparable
 
 
 @pytest.mark.slow

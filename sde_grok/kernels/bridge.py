@@ -60,7 +60,7 @@ def inverse_gaussian(a, b, z, chance):
 
     Michael, Schucany and Haas (American Statistician 30, 1976): the smaller root of the quadratic
     that the squared normal solves, or the larger one with the complementary probability. With
-    w = z²/2 the roots are a/(b + r ∓ …); written so that b = 0, the Lévy law (a/z)², is its limit.
+    w = z²/2a the roots are a/(b + w ± √(w(w + 2b))); at b = 0 that is the Lévy law (a/z)².
     """
     w = 0.5 * z * z / a
     smaller = a / (b + w + math.sqrt(w * (w + 2.0 * b)))

@@ -9,13 +9,13 @@ import math
 import numpy as np
 
 from sde_grok.kernels.jit import inlined, specialise
-from sde_grok.kernels.normals import fill_normals, normal_pair
+from sde_grok.kernels.normals import ROWS, fill_normals, normal_pair
 from sde_grok.kernels.outcome import CENSORED, FAILED, HIT, PATH_STEPS, STOP, whole_groups
 from sde_grok.kernels.philox import MASK, MOVE, START, philox, stream_word
 
 __all__ = ["coordinate_kernel"]
 
-ROWS = 32  # normals made at a time: they stay in the first-level cache
+CHUNK = 32  # coordinates at a time: their normals stay in the first-level cache
 
 # Names that `coordinate_kernel` fills in.
 LANES = FIELDS = 0
@@ -115,8 +115,8 @@ def _move(S, source, target):
 
 
 @inlined
-def _multiple_of_four(n):
-    return (n + 3) // 4 * 4
+def _whole_blocks(n):
+    return (n + ROWS - 1) // ROWS * ROWS
 
 
 def first_passage(
@@ -169,12 +169,13 @@ def first_passage(
     """
     k0, k1 = key
     d, rank, n_paths = amplitude.size, factor.shape[1], outcome.time.size
-    rows = _multiple_of_four(d if rank else min(d, ROWS))
+    rows = _whole_blocks(d if rank else min(d, CHUNK))
     z = np.empty((rows, LANES), amplitude.dtype)
-    source = np.empty((_multiple_of_four(rank), LANES), amplitude.dtype)
+    source = np.empty((_whole_blocks(rank), LANES), amplitude.dtype)
     S = np.zeros((d, FIELDS, LANES), amplitude.dtype)
     scratch = np.empty((2, d), amplitude.dtype)
-    rho2 = np.zeros(LANES, amplitude.dtype)
+    rho2 = np.zeros(LANES)  # sums of sums, so that single precision holds at any d
+    part = np.zeros(LANES, amplitude.dtype)
     ratio = np.ones(LANES, amplitude.dtype)  # √B₂/B₁
     eps = np.full(LANES, c.eps)  # ε√B₂
     path = np.zeros(LANES, np.uint64)
@@ -192,8 +193,7 @@ def first_passage(
         gradient(S, n, parameters, scratch)
         if FIELDS > 2:
             _start_moments(S, seen, n, variance, correct_bias, c)
-        for lane in range(width):
-            rho2[lane] = 0.0
+        rho2[:] = 0
         if correct_bias:
             _bias_correction(c, steps, width, ratio, eps)
         if rank:
@@ -202,8 +202,11 @@ def first_passage(
         for top in range(0, d, rows):
             if not rank:
                 fill_normals(z, width, steps, no, top, one, path, MOVE, k0, k1)
+            part[:] = 0
             for i in range(top, min(d, top + rows)):
-                sweep(S, i, width, z[i - top], amplitude[i], variance[i], ratio, eps, rho2, c)
+                sweep(S, i, width, z[i - top], amplitude[i], variance[i], ratio, eps, part, c)
+            for lane in range(width):
+                rho2[lane] += np.float64(part[lane])
         control[PATH_STEPS] += n
         for lane in range(n - 1, -1, -1):  # downwards: the last lane moves into a freed one
             steps[lane] += one

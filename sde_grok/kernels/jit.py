@@ -16,6 +16,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import FunctionType
@@ -56,14 +57,18 @@ _DIGEST = source_digest()
 def _stamp(made: Any) -> Any:
     """Let the disk cache compare the digest instead of one file's date and size."""
     cache_file = getattr(getattr(made, "_cache", None), "_cache_file", None)
-    if cache_file is not None:  # absent with the JIT off or without a writable cache folder
+    if cache_file is not None:  # absent with the JIT off
         cache_file._source_stamp = _DIGEST
     return made
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile an entry point: releases the GIL, kept on disk between processes."""
-    return _stamp(njit(nogil=True, cache=True, error_model="numpy")(function))
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return _stamp(njit(cache=True, **options)(function))
+    except RuntimeError:  # there is no folder that the cache could be written to
+        return njit(**options)(function)
 
 
 def specialise(template: Callable[..., Any], name: str, **names: Any) -> Any:
@@ -94,7 +99,8 @@ def pointer(signature: Any, function: Callable[..., Any], *, cache: bool) -> Any
     arguments, result = sigutils.normalize_signature(signature)
     made = CFunc(function, (arguments, result), locals={}, options={"error_model": "numpy"})
     if cache:
-        made.enable_caching()
+        with suppress(RuntimeError):  # as for `kernel`
+            made.enable_caching()
         _stamp(made)
     made.compile()
     return made

@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import overload
 
 from sde_grok.kernels.jit import as_bits, as_float, fma, inlined
-from sde_grok.kernels.philox import MASK, philox, stream_word
+from sde_grok.kernels.philox import MASK, WORD_BITS, philox, stream_word
 
 __all__ = ["ROWS", "fill_normals", "normal_pair", "uniform"]
 
@@ -25,7 +25,7 @@ SQRT_HALF_BITS = np.uint64(0x3FE6A09E667F3BCD)
 EXPONENT_MASK = np.uint64(0xFFF0000000000000)
 INTEGER_BITS, INTEGER = np.uint64(0x4338000000000000), 6755399441055744.0  # 1.5 · 2⁵²
 MINUS_LN2 = -0.6931471805599453
-ONE, TWO, HALF = np.uint64(1), np.uint64(2), np.uint64(32)
+ONE, TWO = np.uint64(1), np.uint64(2)
 
 
 @inlined
@@ -113,7 +113,7 @@ def _normal_pair_single(w0, w1):
 
 
 def _fill_double(z, n, first, d_first, row, d_pair, path, stream, k0, k1):
-    zero = np.int64(k0 >> HALF)
+    zero = np.int64(k0 >> WORD_BITS)
     for block in range(z.shape[0] // 2):
         j = block ^ zero
         za, zb = z[2 * j], z[2 * j + 1]
@@ -128,7 +128,7 @@ def _fill_double(z, n, first, d_first, row, d_pair, path, stream, k0, k1):
 
 
 def _fill_single(z, n, first, d_first, row, d_pair, path, stream, k0, k1):
-    zero = np.int64(k0 >> HALF)
+    zero = np.int64(k0 >> WORD_BITS)
     for block in range(z.shape[0] // 4):
         # LLVM merges the alias checks of all blocks into one, which fails, unless it cannot tell
         # where the next block is: j = block, for a key word has 32 bits.

@@ -13,11 +13,11 @@ import numpy as np
 
 from sde_grok.kernels.jit import inlined
 
-__all__ = ["BRIDGE", "MOVE", "START", "philox", "stream_word"]
+__all__ = ["BRIDGE", "MOVE", "START", "WORD_BITS", "philox", "stream_word"]
 
 M0, M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 W0, W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-MASK, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+MASK, WORD_BITS = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 # Streams: what a number is for. Numbers of different streams never coincide.
 MOVE, START, BRIDGE = np.uint64(0), np.uint64(1), np.uint64(2)
@@ -26,13 +26,13 @@ MOVE, START, BRIDGE = np.uint64(0), np.uint64(1), np.uint64(2)
 @inlined
 def stream_word(stream, path):
     """Counter word 3: eight bits of stream, 24 high bits of the path."""
-    return (stream << np.uint64(24)) | (path >> HALF)
+    return (stream << np.uint64(24)) | (path >> WORD_BITS)
 
 
 @inlined
 def _round(c0, c1, c2, c3, k0, k1):
     p0, p1 = M0 * c0, M1 * c2
-    return (p1 >> HALF) ^ c1 ^ k0, p1 & MASK, (p0 >> HALF) ^ c3 ^ k1, p0 & MASK
+    return (p1 >> WORD_BITS) ^ c1 ^ k0, p1 & MASK, (p0 >> WORD_BITS) ^ c3 ^ k1, p0 & MASK
 
 
 @inlined

@@ -137,7 +137,7 @@ def first_passage(first, start, step, last, bridge, key, lanes, outcome, control
         width = whole_groups(n)
         for lane in range(width):
             past[0, lane] = rho2[lane]
-            nearest[lane] = np.inf
+            nearest[lane] = step.side * rho2[lane]
         fill_normals(z, width, counter, np.uint64(1), 0, np.uint64(0), path, MOVE, k0, k1)
         for i in range(BLOCK):
             noise, now = z[i], past[i + 1]

@@ -50,7 +50,7 @@ def mean_passage_time(
     rho2_start, rho2_core : float
         Squared radii V₀ and V*, >= 0; inward if V₀ > V*, outward if V₀ < V*.
     dim : float
-        Dimension d > 0, up to 1e12; not only integers.
+        Dimension 0 < d < 1e12; not only integers.
     gamma : float
         Contraction rate γ >= 0, per unit of time.
     q2 : float

@@ -30,10 +30,15 @@ class Split(NamedTuple):
     noise: float
 
 
-def radial_rates(optimizer: Optimizer, sigma: float, s: float) -> Rates:
-    """γ and q² for the noise σ of one example and the preconditioner s > 0."""
+def radial_rates(optimizer: Optimizer, sigma: float, s: float | None = None) -> Rates | None:
+    """γ and q² for the noise σ of one example; None if they are not finite, as for s = 0."""
+    if s is None:
+        s = sigma / math.sqrt(optimizer.batch_size) + optimizer.eps
+    if s == 0:
+        return None
     gamma = optimizer.coupled / s + optimizer.decoupled
-    return Rates(gamma, optimizer.eta / optimizer.batch_size * (sigma / s) ** 2)
+    q2 = optimizer.eta / optimizer.batch_size * (sigma / s) * (sigma / s)
+    return Rates(gamma, q2) if math.isfinite(gamma * optimizer.eta) and q2 < math.inf else None
 
 
 def splitting(dt: float, *, dim: float, gamma: float, q2: float) -> Split:
@@ -45,9 +50,5 @@ def splitting(dt: float, *, dim: float, gamma: float, q2: float) -> Split:
     """
     x = gamma * dt
     decay = -math.expm1(-x) / x if x > 0 else 1.0  # (1 − e^{−γΔt})/(γΔt)
-    spread = math.sinh(x) / x if x > 0 else 1.0
-    return Split(
-        shrink=math.exp(-x),
-        grow=(dim - 1) * q2 * dt * decay / 2,
-        noise=math.sqrt(q2 * dt * spread),
-    )
+    noise = math.sqrt(q2 * dt * math.sinh(x) / x if x > 0 else q2 * dt) if q2 > 0 else 0.0
+    return Split(shrink=math.exp(-x), grow=(dim - 1) * q2 * dt * decay / 2, noise=noise)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -111,9 +110,7 @@ def _cells(axes: Axes, predictions: Sequence[Prediction], *, marker: str, color:
     axes.errorbar(
         [p.flat.exact_mean for p in predictions if p.flat],
         [p.measured for p in predictions],
-        yerr=[
-            0.0 if math.isnan(p.spread) else min(p.spread, 0.99 * p.measured) for p in predictions
-        ],
+        yerr=[p.spread for p in predictions],
         fmt=marker,
         color=color,
         mfc="none",

@@ -17,29 +17,30 @@ import numpy as np
 
 from sde_grok.escape import simulate_escape
 from sde_grok.geometry import Geometry
-from sde_grok.landscapes import FLAT
 from sde_grok.laws.crossover import direction_averaged_steps
 from sde_grok.laws.limits import law_limit, noise_floor
+from sde_grok.laws.passage import mean_passage_time
 from sde_grok.noise import IsotropicNoise
 from sde_grok.optimizer import Optimizer
-from sde_grok.problem import Problem, System
 from sde_grok.reference_runs import Cell
 from sde_grok.results import Estimate
+from sde_grok.rungs.radial import radial_rates
 from sde_grok.runner import available_threads
+from sde_grok.validate.seeds import derived_seed
 
 __all__ = ["FlatAnnulus", "Prediction", "predict", "summarise"]
 
 MAX_STEPS = 200_000  # the longest of the measured runs
 RADIAL_PATHS = 64
 REDUCED_PATHS = 8  # the passage time hardly fluctuates in 350 000 dimensions
-REDUCED_TIME_STEPS = 50  # a passage; seen at these only, it is late by half of one, 1 %
+REDUCED_TIME_STEPS = 50  # a passage
 
 
 @dataclass(frozen=True)
 class FlatAnnulus:
     """Transition time in optimizer steps, simulated and by closed forms.
 
-    nan where there is none; not simulated where the exact mean is beyond MAX_STEPS, inf here.
+    nan where there is none; not simulated where the exact mean is beyond MAX_STEPS.
     """
 
     radial: Estimate
@@ -70,8 +71,9 @@ class Prediction:
 
     @property
     def comparable(self) -> bool:
-        """Whether there is a delay to predict, and a prediction."""
-        return self.flat is not None and self.measured > 0 and math.isfinite(self.flat.exact_mean)
+        """Whether each run has a delay to predict, and there is a prediction."""
+        delayed = bool(np.all(self.cell.delays > 0))
+        return delayed and self.flat is not None and math.isfinite(self.flat.exact_mean)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers."""
@@ -105,7 +107,8 @@ class Prediction:
 def predict(cells: Sequence[Cell], seed: int) -> Iterator[Prediction]:
     """Predict the cells in order, some at a time."""
     with ThreadPoolExecutor(available_threads()) as pool:
-        yield from pool.map(_predict_one, cells, range(seed, seed + len(cells)))
+        seeds = [derived_seed(seed, index) for index in range(len(cells))]
+        yield from pool.map(_predict_one, cells, seeds)
 
 
 def _predict_one(cell: Cell, seed: int) -> Prediction:
@@ -114,70 +117,73 @@ def _predict_one(cell: Cell, seed: int) -> Prediction:
 
 
 def _flat_annulus(cell: Cell, seed: int) -> FlatAnnulus:
-    problem = _problem(cell)
-    rates, log_mean = problem.rates, problem.log_exact_mean_steps
-    assert rates is not None
-    assert log_mean is not None
-    hopeless = log_mean > math.log(MAX_STEPS)
-    exact = math.inf if hopeless else math.exp(log_mean)
-    radial = reduced = Estimate(math.nan, math.nan)
-    if not hopeless:
-        radial = _mean_steps(problem, "radial", n_paths=RADIAL_PATHS, seed=seed)
-        dt = exact / REDUCED_TIME_STEPS
-        reduced = _mean_steps(problem, "reduced", n_paths=REDUCED_PATHS, seed=seed, dt=dt)
-    limit = law_limit(cell.rho2_mem, cell.rho2_grok, dim=cell.dim, gamma=rates.gamma, q2=rates.q2)
-    crossover = direction_averaged_steps(
-        cell.rho2_mem,
-        cell.rho2_grok,
-        dim=cell.dim,
+    optimizer = Optimizer(
         eta=cell.eta,
+        batch_size=int(cell.batch_size),
         lam=cell.lam,
-        sigma=cell.sqrt_v * math.sqrt(cell.batch_size),
-        batch_size=cell.batch_size,
+        beta1=cell.beta1,
+        beta2=cell.beta2,
+        decay=cell.decay,
     )
+    start, core, dim = cell.rho2_mem, cell.rho2_grok, cell.dim
+    sigma = cell.sqrt_v * math.sqrt(cell.batch_size)
+    rates = radial_rates(optimizer, sigma)
+    assert rates is not None
+    gamma, q2 = rates
+    exact = mean_passage_time(start, core, dim=dim, gamma=gamma, q2=q2) / cell.eta
+    radial = reduced = Estimate(math.nan, math.nan)
+    if exact < MAX_STEPS:
+        geometry = Geometry(rho_start=math.sqrt(start), rho_core=math.sqrt(core), dim=dim)
+        noise = IsotropicNoise(sigma)
+        radial = simulate_escape(
+            optimizer,
+            geometry,
+            noise,
+            system="radial",
+            n_paths=RADIAL_PATHS,
+            max_steps=MAX_STEPS,
+            seed=seed,
+            threads=1,
+        ).mean
+        dt = exact / REDUCED_TIME_STEPS
+        seen = simulate_escape(
+            optimizer,
+            geometry,
+            noise,
+            system="reduced",
+            n_paths=REDUCED_PATHS,
+            max_steps=MAX_STEPS,
+            seed=seed,
+            dt=dt,
+            threads=1,
+        ).mean
+        reduced = between_looks(seen, dt)
     return FlatAnnulus(
         radial=radial,
         reduced=reduced,
         exact_mean=exact,
-        law_limit=limit / cell.eta,
-        crossover=crossover if cell.decay == "coupled" else math.nan,
-        rho2_floor=noise_floor(dim=cell.dim, gamma=rates.gamma, q2=rates.q2),
-    )
-
-
-def _mean_steps(
-    problem: Problem, system: System, *, n_paths: int, seed: int, dt: float | None = None
-) -> Estimate:
-    return simulate_escape(
-        problem.optimizer,
-        problem.geometry,
-        problem.noise,
-        system=system,
-        n_paths=n_paths,
-        max_steps=MAX_STEPS,
-        seed=seed,
-        dt=dt,
-        threads=1,
-    ).mean
-
-
-def _problem(cell: Cell) -> Problem:
-    return Problem(
-        optimizer=Optimizer(
+        law_limit=law_limit(start, core, dim=dim, gamma=gamma, q2=q2) / cell.eta,
+        crossover=direction_averaged_steps(
+            start,
+            core,
+            dim=dim,
             eta=cell.eta,
-            batch_size=int(cell.batch_size),
             lam=cell.lam,
-            beta1=cell.beta1,
-            beta2=cell.beta2,
-            decay=cell.decay,
-        ),
-        geometry=Geometry(
-            rho_start=math.sqrt(cell.rho2_mem), rho_core=math.sqrt(cell.rho2_grok), dim=cell.dim
-        ),
-        noise=IsotropicNoise(cell.sqrt_v * math.sqrt(cell.batch_size)),
-        landscape=FLAT,
-        system="radial",
+            sigma=sigma,
+            batch_size=cell.batch_size,
+        )
+        if cell.decay == "coupled"
+        else math.nan,
+        rho2_floor=noise_floor(dim=dim, gamma=gamma, q2=q2),
     )
+
+
+def between_looks(seen: Estimate, dt: float) -> Estimate:
+    """Mean passage time of paths that are looked at every `dt`: half of it earlier than seen.
+
+    Paths that hardly fluctuate may all pass in one interval: its width, dt/√12, is in the error.
+    """
+    return Estimate(seen.value - dt / 2, math.hypot(seen.stderr, dt / math.sqrt(12)))
 
 
 def summarise(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
-import os
+import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,8 @@ from rich.table import Table
 from sde_grok.checks import ParameterError, integer
 from sde_grok.plotting import paper_style, save_figure
 from sde_grok.problem import SYSTEMS
-from sde_grok.reference_runs import load_cells
+from sde_grok.reference_runs import load_cells, runs_sha256
+from sde_grok.results import Estimate
 from sde_grok.validate.figures import ladder_figure, network_figure
 from sde_grok.validate.ladder import RungResult, check_ladder
 from sde_grok.validate.networks import Prediction, predict, summarise
@@ -28,6 +29,7 @@ from sde_grok.validate.networks import Prediction, predict, summarise
 __all__ = ["run_validation"]
 
 LADDER_PATHS = 512
+FILES = ("ladder.png", "ladder.pdf", "networks.png", "networks.pdf", "validate.json")
 NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
 
 
@@ -59,34 +61,59 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
     console, notes = Console(), Console(stderr=True)
     if not console.is_terminal:
         console.width = 100  # of a file; a terminal folds what it has no room for
-    rungs = list(announced(check_ladder(n_paths, seed), "rungs of the ladder", notes))
-    console.print(ladder_table(rungs, n_paths))
-    for reason in reasons(rungs):
-        console.print(reason, highlight=False, soft_wrap=True)
-    predictions = list(announced(predict(load_cells(), seed), "cells of measured runs", notes))
-    console.print(network_table(predictions))
-    summary = summarise(predictions)
-    for task, numbers in summary.items():
-        console.print(in_words(task, numbers), highlight=False, soft_wrap=True)
+    cells = load_cells()
+    rungs: list[RungResult] = []
+    predictions: list[Prediction] = []
+    try:
+        collect(check_ladder(n_paths, seed), rungs, "rungs of the ladder", notes)
+        collect(predict(cells, seed), predictions, "cells of measured runs", notes)
+    except KeyboardInterrupt:
+        done = f"{len(rungs)} rungs of the ladder, {len(predictions)} of {len(cells)} cells"
+        message = f"interrupted after {done}; nothing was written"
+        raise KeyboardInterrupt(message) from None
+    print_report(rungs, predictions, n_paths, console)
     with paper_style():
         figures = {"ladder": ladder_figure(rungs), "networks": network_figure(predictions)}
-        written = [
-            path for name, figure in figures.items() for path in save_figure(figure, out / name)
-        ]
+        for name, figure in figures.items():
+            save_figure(figure, out / name)
     report = {
-        "version": importlib.metadata.version("sde-grok"),
-        "seed": seed,
+        "failures": list(failures(rungs)),
         "ladder": [result.as_dict() for result in rungs],
         "networks": [prediction.as_dict() for prediction in predictions],
-        "networks_summary": summary,
+        "networks_summary": summarise(predictions),
+        "provenance": provenance(seed),
         "wall_seconds": time.perf_counter() - began,
     }
     write_json(out / "validate.json", report)
-    names = ", ".join(path.name for path in (*written, out / "validate.json"))
-    console.print(
-        f"wrote {names} to {out} in {report['wall_seconds']:.0f} s", highlight=False, soft_wrap=True
-    )
+    wrote = f"wrote {', '.join(FILES)} to {out} in {report['wall_seconds']:.0f} s"
+    console.print(wrote, highlight=False, soft_wrap=True)
     return report
+
+
+def print_report(
+    rungs: Sequence[RungResult], predictions: Sequence[Prediction], n_paths: int, console: Console
+) -> None:
+    """Print both tables and what they come to."""
+    console.print(ladder_table(rungs, n_paths))
+    lines = [*reasons(rungs), *(f"FAILED: {failure}" for failure in failures(rungs))]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(network_table(predictions))
+    for task, numbers in summarise(predictions).items():
+        console.print(in_words(task, numbers), highlight=False, soft_wrap=True)
+
+
+def provenance(seed: int) -> dict[str, Any]:
+    """What is needed to run the validation again."""
+    packages = ("sde-grok", "numpy", "scipy", "numba", "llvmlite")
+    return {
+        "seed": seed,
+        "runs_sha256": runs_sha256(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages},
+        },
+    }
 
 
 def check_writable(out: Path) -> None:
@@ -97,6 +124,10 @@ def check_writable(out: Path) -> None:
     except OSError as error:
         allowed = f"a folder that can be written to ({error.strerror})"
         raise ParameterError("out", str(out), allowed) from None
+    for name in FILES:
+        if (out / name).is_dir():
+            allowed = f"a folder in which {name} is no folder"
+            raise ParameterError("out", str(out), allowed)
 
 
 @contextmanager
@@ -108,18 +139,13 @@ def _status(console: Console) -> Iterator[Any]:
         yield status
 
 
-def announced(items: Iterator[Any], what: str, console: Console) -> Iterator[Any]:
-    """Yield `items`, counting them on a terminal."""
+def collect(items: Iterator[Any], into: list[Any], what: str, console: Console) -> None:
+    """Append `items` to a list as they come, counting them on a terminal."""
     with _status(console) as status:
-        count = 0
-        while True:
+        for item in items:
+            into.append(item)
             if status is not None:
-                status.update(f"{what}: {count} done")
-            try:
-                yield next(items)
-            except StopIteration:
-                return
-            count += 1
+                status.update(f"{what}: {len(into)} done")
 
 
 def ladder_table(results: Sequence[RungResult], n_paths: int) -> Table:
@@ -135,7 +161,7 @@ def ladder_table(results: Sequence[RungResult], n_paths: int) -> Table:
         table.add_row(
             (r.decay, f"λ = {r.lam:g}", f"b = {r.batch_size}", "")[of_its_problem],
             r.rung,
-            f"{r.mean:.1f} ± {r.stderr:.1f}",
+            str(Estimate(r.mean, r.stderr)),
             f"{r.law} {r.from_law.value:.1f}",
             f"{r.from_law.z:+.1f} σ {r.from_law.fraction:+.2%}",
             r.verdict,
@@ -150,12 +176,19 @@ def reasons(results: Sequence[RungResult]) -> Iterator[str]:
             yield f"{r.decay}, λ = {r.lam:g}, b = {r.batch_size}, {r.rung}: {reason}"
 
 
+def failures(results: Sequence[RungResult]) -> Iterator[str]:
+    """What contradicts the theory."""
+    for r in results:
+        for failure in r.failures:
+            yield f"{r.decay}, λ = {r.lam:g}, b = {r.batch_size}, {r.rung}: {failure}"
+
+
 def network_table(predictions: Sequence[Prediction]) -> Table:
     """Cell by cell: what the flat annulus predicts, and what was measured."""
     table = Table(
         title="Measured runs: transition time T_grok − T_mem in optimizer steps",
-        caption="Flat annulus from the measured ρ²_mem, ρ²_grok and √v; reduced: seen 50 times, "
-        "1 % late. Measured: mean ± standard deviation over the seeds.",
+        caption="Flat annulus from the measured ρ²_mem, ρ²_grok and √v. Measured: mean ± standard "
+        "deviation over the seeds. inside: the runs start inside the core.",
         **NARROW,
     )
     names = ("task", "η", "λ", "b", "radial", "reduced", "exact", "cross-\nover", "measured")
@@ -178,8 +211,12 @@ def network_table(predictions: Sequence[Prediction]) -> Table:
 def _predicted(p: Prediction) -> tuple[str, ...]:
     if p.flat is None:
         return ("inside", "inside", "–", "–")
-    means = (f"{mean:.1f} ± {stderr:.1f}" for mean, stderr in (p.flat.radial, p.flat.reduced))
-    return (*means, f"{p.flat.exact_mean:.1f}", f"{p.flat.crossover:.1f}")
+    return (
+        str(p.flat.radial),
+        str(p.flat.reduced),
+        f"{p.flat.exact_mean:.1f}",
+        f"{p.flat.crossover:.1f}",
+    )
 
 
 def in_words(task: str, numbers: dict[str, float]) -> str:
@@ -196,11 +233,15 @@ def in_words(task: str, numbers: dict[str, float]) -> str:
 def write_json(path: Path, report: dict[str, Any]) -> None:
     """Write the whole file or nothing; numbers that are not finite become null."""
     text = json.dumps(_finite(report), indent=1, allow_nan=False, ensure_ascii=False)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(text + "\n")
+        except OSError:
+            temporary.unlink()
+            raise
+    temporary.chmod(0o644)
+    temporary.replace(path)
 
 
 def _finite(value: Any) -> Any:
