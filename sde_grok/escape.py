@@ -29,7 +29,7 @@ from sde_grok.paths import (
     fields,
     path_kernel,
 )
-from sde_grok.problem import MOST_TIME_STEPS, Numerics, Problem, System
+from sde_grok.problem import Numerics, Problem, System
 from sde_grok.results import EscapeResult
 from sde_grok.runner import Progress, available_threads, run_paths
 
@@ -147,10 +147,7 @@ def simulate_escape(
     max_steps = integer("max_steps", max_steps, low=1)
     bridge = system == "radial" and not discrete_monitoring
     if dt is None:
-        dt = default_time_step(problem, bridge=bridge)
-        if bridge:
-            dt = max(dt, max_steps / MOST_TIME_STEPS * (1 + 1e-9))
-        dt = min(dt, max_steps)
+        dt = min(default_time_step(problem, max_steps, bridge=bridge), max_steps)
     check_time_step(problem, dt)
     numerics = Numerics(
         n_paths=n_paths,

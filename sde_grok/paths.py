@@ -34,6 +34,7 @@ __all__ = [
 
 Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
 
+HOPELESS = 1e6  # mean escape time over censoring time
 LONGEST_STEP = 300.0  # γΔt: e^{−300} is a normal float, squared too
 CACHE_BYTES = 2**19  # for the states of all lanes: half of a second-level cache
 
@@ -51,17 +52,18 @@ def default_lanes(problem: Problem) -> int:
     return max(LANE_GROUP, CACHE_BYTES // bytes_a_lane // LANE_GROUP * LANE_GROUP)
 
 
-def default_time_step(problem: Problem, *, bridge: bool) -> float:
+def default_time_step(problem: Problem, max_steps: int, *, bridge: bool) -> float:
     """Δt in optimizer steps: one, unless the rung has exact flows and a bridge."""
     if problem.system != "radial" or not bridge or problem.rates is None:
         return 1.0
     gamma, q2 = problem.rates
-    rate = (
-        gamma + problem.geometry.dim * q2 / problem.geometry.rho_core**2
-    ) * problem.optimizer.eta
     if q2 == 0:  # then any step is exact
-        return min(1.0, 1 / rate) if rate > 0 else 1.0
-    return 0.01 / rate
+        return min(1.0, 1 / (gamma * problem.optimizer.eta)) if gamma > 0 else 1.0
+    rate = gamma + problem.geometry.dim * q2 / problem.geometry.rho_core**2
+    log_mean = problem.log_exact_mean_steps
+    if log_mean is not None and log_mean > math.log(HOPELESS * max_steps) and gamma > 0:
+        rate = min(rate, 3 * gamma)  # no path comes near a core that far below the floor d q²/2γ
+    return 0.01 / rate / problem.optimizer.eta
 
 
 def check_time_step(problem: Problem, dt: float) -> None:

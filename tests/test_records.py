@@ -214,14 +214,17 @@ def problem(system="radial", *, lam=0.1, sigma=1.0, dim=10, start=2.0, core=1.0,
 
 @given(positive, positive, st.integers(1, 10**6), positive, positive)
 def test_default_time_step_resolves_the_shortest_scale(lam, sigma, dim, start, core):
-    """A hundredth of 1/(γ + d q²/ρ²), at the smaller radius inward and at the larger one outward."""
+    """A hundredth of 1/(γ + d q²/ρ²) at the core."""
     assume(abs(core / start - 1) > 1e-3)
     p = problem(lam=lam, sigma=sigma, dim=dim, start=start, core=core)
     gamma, q2 = p.rates
-    duration = default_time_step(p, bridge=True) * p.optimizer.eta
-    assert duration * (gamma + dim * q2 / core**2) == pytest.approx(0.01)
-    assert default_time_step(p, bridge=False) == 1
-    assert default_time_step(problem("reduced"), bridge=False) == 1
+    duration = default_time_step(p, 10**12, bridge=True) * p.optimizer.eta
+    rate = gamma + dim * q2 / core**2
+    if p.log_exact_mean_steps > math.log(1e18):  # no path comes near the core
+        rate = min(rate, 3 * gamma)
+    assert duration * rate == pytest.approx(0.01)
+    assert default_time_step(p, 100, bridge=False) == 1
+    assert default_time_step(problem("reduced"), 100, bridge=False) == 1
 
 
 @given(st.integers(1, 10**7), st.sampled_from(["radial", "reduced", "joint", "discrete"]))

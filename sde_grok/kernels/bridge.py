@@ -64,6 +64,6 @@ def inverse_gaussian(a, b, z, chance):
     """
     w = 0.5 * z * z / a
     smaller = a / (b + w + math.sqrt(w * (w + 2.0 * b)))
-    if b == 0.0 or chance * (a + b * smaller) <= a:
+    if b == 0.0 or smaller == math.inf or chance * (a + b * smaller) <= a:
         return smaller
     return (a / b) / smaller * (a / b)
