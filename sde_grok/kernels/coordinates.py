@@ -75,6 +75,17 @@ def _bias_correction(c, steps, width, ratio, eps):
 
 
 @inlined
+def _none_ended(rho2, steps, width, core, side, last):
+    """Count one step, and tell in a loop without branches whether all paths go on."""
+    ended = 0
+    for lane in range(width):
+        steps[lane] += np.uint64(1)
+        on = (side * (rho2[lane] - core) > 0.0) & (rho2[lane] < np.inf) & (steps[lane] < last)
+        ended += not on
+    return ended == 0
+
+
+@inlined
 def _status(S, lane, rho2, steps, core, side, last):
     """How a path ends here, or −1 if it goes on."""
     status = CENSORED if steps >= last else -1
@@ -208,8 +219,10 @@ def first_passage(
             for lane in range(width):
                 rho2[lane] += np.float64(part[lane])
         control[PATH_STEPS] += n
+        seen = n
+        if _none_ended(rho2, steps, width, core, side, last):
+            continue
         for lane in range(n - 1, -1, -1):  # downwards: the last lane moves into a freed one
-            steps[lane] += one
             status = _status(S, lane, rho2[lane], steps[lane], core, side, last)
             if status < 0:
                 continue
