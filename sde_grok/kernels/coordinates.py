@@ -126,6 +126,21 @@ def _move(S, source, target):
 
 
 @inlined
+def _retire(S, path, steps, rho2, n, first, core, side, last, outcome):
+    """Record the paths that ended and close the gaps; return how many of the `n` lanes go on."""
+    for lane in range(n - 1, -1, -1):  # downwards: the last lane moves into a freed one
+        status = _status(S, lane, rho2[lane], steps[lane], core, side, last)
+        if status < 0:
+            continue
+        p = np.int64(path[lane]) - first
+        _record(outcome, p, status, steps[lane], rho2[lane], S, lane)
+        n -= 1
+        path[lane], steps[lane] = path[n], steps[n]
+        _move(S, n, lane)
+    return n
+
+
+@inlined
 def _whole_blocks(n):
     return (n + ROWS - 1) // ROWS * ROWS
 
@@ -219,18 +234,8 @@ def first_passage(
             for lane in range(width):
                 rho2[lane] += np.float64(part[lane])
         control[PATH_STEPS] += n
-        seen = n
-        if _none_ended(rho2, steps, width, core, side, last):
-            continue
-        for lane in range(n - 1, -1, -1):  # downwards: the last lane moves into a freed one
-            status = _status(S, lane, rho2[lane], steps[lane], core, side, last)
-            if status < 0:
-                continue
-            p = np.int64(path[lane]) - first
-            _record(outcome, p, status, steps[lane], rho2[lane], S, lane)
-            n -= 1
-            path[lane], steps[lane] = path[n], steps[n]
-            _move(S, n, lane)
+        if not _none_ended(rho2, steps, width, core, side, last):
+            n = _retire(S, path, steps, rho2, n, first, core, side, last, outcome)
         seen = n
 
 
