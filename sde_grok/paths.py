@@ -18,6 +18,8 @@ from sde_grok.kernels.coordinates import coordinate_kernel
 from sde_grok.kernels.outcome import LANE_GROUP, PENDING, Key, Outcome
 from sde_grok.kernels.sweeps import Coefficients
 from sde_grok.landscapes.landscape import gradient_pointer
+from sde_grok.laws.limits import law_limit
+from sde_grok.laws.passage import laplace_transform
 from sde_grok.noise import DenseNoise
 from sde_grok.problem import MOST_LANES, Numerics, Problem, System
 from sde_grok.rungs.radial import splitting
@@ -34,7 +36,6 @@ __all__ = [
 
 Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
 
-HOPELESS = 1e6  # mean escape time over censoring time
 LONGEST_STEP = 300.0  # γΔt: e^{−300} is a normal float, squared too
 CACHE_BYTES = 2**19  # for the states of all lanes: half of a second-level cache
 
@@ -57,13 +58,33 @@ def default_time_step(problem: Problem, max_steps: int, *, bridge: bool) -> floa
     if problem.system != "radial" or not bridge or problem.rates is None:
         return 1.0
     gamma, q2 = problem.rates
+    eta, dim = problem.optimizer.eta, problem.geometry.dim
     if q2 == 0:  # then any step is exact
-        return min(1.0, 1 / (gamma * problem.optimizer.eta)) if gamma > 0 else 1.0
-    rate = gamma + problem.geometry.dim * q2 / problem.geometry.rho_core**2
-    log_mean = problem.log_exact_mean_steps
-    if log_mean is not None and log_mean > math.log(HOPELESS * max_steps) and gamma > 0:
-        rate = min(rate, 3 * gamma)  # no path comes near a core that far below the floor d q²/2γ
-    return 0.01 / rate / problem.optimizer.eta
+        return min(1.0, 1 / (gamma * eta)) if gamma > 0 else 1.0
+    start, core = problem.geometry.rho_start**2, problem.geometry.rho_core**2
+    rate = gamma + dim * q2 / core
+    if gamma > 0 and _is_out_of_reach(problem, max_steps):
+        rate = min(rate, 3 * gamma)  # that of the floor d q²/2γ: no path comes near the core
+    passage = law_limit(start, core, dim=dim, gamma=gamma, q2=q2)
+    return min(0.01 / rate, 0.02 * passage) / eta
+
+
+def _is_out_of_reach(problem: Problem, max_steps: int) -> bool:
+    """Whether a path reaches the core in time with a probability below 1e-6.
+
+    P(T <= t) <= e E exp(−T/t), and the Laplace transform of T is known.
+    """
+    assert problem.rates is not None
+    gamma, q2 = problem.rates
+    start, core = problem.geometry.rho_start**2, problem.geometry.rho_core**2
+    alpha = 1 / (problem.optimizer.eta * max_steps)
+    try:
+        transform = laplace_transform(
+            alpha, start, core, dim=problem.geometry.dim, gamma=gamma, q2=q2
+        )
+    except ParameterError:  # beyond the range of the closed form
+        return False
+    return math.e * transform < 1e-6
 
 
 def check_time_step(problem: Problem, dt: float) -> None:
@@ -97,6 +118,11 @@ def path_kernel(problem: Problem, numerics: Numerics) -> Kernel:
     return make(problem, numerics)
 
 
+def _looks(numerics: Numerics) -> int:
+    """Time steps up to the censoring time, also where dt divides it but for rounding."""
+    return math.floor(numerics.max_steps / numerics.dt * (1 + 1e-12))
+
+
 def _key(seed: int) -> Key:
     return Key(np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32))
 
@@ -114,6 +140,8 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
     numbers: Any = map(dtype, (*split, geometry.rho_core**2, side))
     step = radial.RadialStep(*numbers)
     start, last = dtype(geometry.rho_start**2), numerics.max_steps / numerics.dt
+    if not numerics.bridge:
+        last = float(_looks(numerics))
     key = _key(numerics.seed)
 
     def run(first: int, outcome: Outcome, control: NDArray[np.int64]) -> None:
@@ -139,7 +167,10 @@ def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
     arrays = [x.astype(dtype) for x in (amplitude, deviation**2, factor, landscape.parameters)]
     amplitude, variance, factor, parameters = arrays
     kernel = _compiled(problem.system, MOST_LANES if numerics.lanes > LANE_GROUP else LANE_GROUP)
-    key, last = _key(numerics.seed), math.floor(numerics.max_steps / numerics.dt * (1 + 1e-12))
+    key, last = _key(numerics.seed), _looks(numerics)
+    log_betas = tuple(
+        math.log(beta) if beta > 0 else -math.inf for beta in (optimizer.beta1, optimizer.beta2)
+    )
     side = 1.0 if geometry.inward else -1.0
 
     def run(first: int, outcome: Outcome, control: NDArray[np.int64]) -> None:
@@ -150,6 +181,7 @@ def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
             side,
             last,
             problem.correct_bias,
+            log_betas,
             amplitude,
             variance,
             factor,

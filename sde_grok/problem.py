@@ -49,7 +49,8 @@ class Problem:
             if not isinstance(getattr(self, field), kind):
                 names = " or ".join(k.__name__ for k in kind)
                 raise ParameterError(field, getattr(self, field), f"of type {names}")
-        self.noise.deviations(self.geometry.dim)
+        if not isinstance(self.noise, IsotropicNoise):
+            self.noise.deviations(self.geometry.dim)  # has it the right length?
         if self.s is not None:
             object.__setattr__(self, "s", number("s", self.s, low=0, open_low=True))
         if self.system == "radial":

@@ -66,8 +66,8 @@ class EscapeResult:
     status : (n_paths,) int8 array
         A `Status` for each path.
     rho2_end : (n_paths,) array
-        Squared radius, in squared parameter units: that of the core, if a bridge found the passage, else at the last grid point; nan
-        if failed.
+        Squared radius, in squared parameter units: that of the core, if a bridge found the
+        passage, else at the last grid point; nan if failed.
     end_state : dict of (n_paths, d) arrays
         θ, m and v where the path ended, under "theta", "m", "v"; empty unless asked for.
     max_steps : float

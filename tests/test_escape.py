@@ -274,3 +274,29 @@ def test_exact_mean(escape):
     assert escape("reduced", n_paths=10).exact_mean_steps is None
     assert result.provenance["seed"] == 1
     assert result.provenance["optimizer"]["lam"] == 1.0
+
+
+@pytest.mark.parametrize("system", ["joint", "discrete"])
+@pytest.mark.parametrize("beta2", [0.999, 1 - 1e-8])
+def test_bias_correction_in_single_precision(escape, system, beta2):
+    """β₂ itself may be 1 in single precision, its power must not."""
+    single, double = (
+        escape(
+            system,
+            optimizer={"beta2": beta2},
+            correct_bias=True,
+            precision=precision,
+            n_paths=500,
+        )
+        for precision in ("single", "double")
+    )
+    assert single.hit_fraction == double.hit_fraction == 1
+    error = np.hypot(single.mean.stderr, double.mean.stderr)
+    assert abs(single.mean.value - double.mean.value) < 4 * error
+
+
+@pytest.mark.parametrize("dt", [0.28, 0.14, 0.07])
+def test_the_look_at_max_steps_is_not_lost_to_rounding(escape, dt):
+    with pytest.warns(LongEscapeWarning):
+        result = escape("radial", max_steps=7, dt=dt, discrete_monitoring=True, n_paths=1)
+    assert result.path_steps == round(7 / dt)

@@ -80,6 +80,25 @@ def test_chance_to_reach_a_core_next_to_the_shell(d, p):
     check_z(f"P(hit), d={d}, p={p}", result.hit_fraction, stderr, expected)
 
 
+@pytest.mark.parametrize("max_steps", [920, 1124])
+def test_chance_to_reach_a_core_far_below_the_floor_from_next_to_it(max_steps):
+    """At once or, for any purpose, never; the mean time is beyond measure, whatever max_steps."""
+    law = {"dim": 10, "gamma": 1.0, "q2": 1.0}
+    result = simulate_escape(
+        Optimizer(eta=0.01, batch_size=1, lam=1.0, eps=0.0, decay="decoupled"),
+        Geometry(rho_start=1.1 * 0.02**0.5, rho_core=0.02**0.5, dim=10),
+        IsotropicNoise(1.0),
+        system="radial",
+        n_paths=4000,
+        max_steps=max_steps,
+        seed=37,
+        s=0.1,
+    )
+    expected = laplace_transform(0.1, 1.21 * 0.02, 0.02, **law)
+    stderr = math.sqrt(expected * (1 - expected) / result.n_paths)
+    check_z("P(hit) next to a core below the floor", result.hit_fraction, stderr, expected)
+
+
 @pytest.mark.parametrize(
     ("d", "start", "core"), [(3, 4, 1.5), (100, 1.5, 1), (2, 1, 0.3), (10, 0.2, 0.8)]
 )

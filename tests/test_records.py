@@ -21,6 +21,7 @@ from sde_grok import (
     ParameterError,
 )
 from sde_grok.checks import choice, integer, number
+from sde_grok.laws.limits import law_limit
 from sde_grok.paths import default_lanes, default_time_step
 from sde_grok.problem import Numerics, Problem
 
@@ -219,10 +220,12 @@ def test_default_time_step_resolves_the_shortest_scale(lam, sigma, dim, start, c
     p = problem(lam=lam, sigma=sigma, dim=dim, start=start, core=core)
     gamma, q2 = p.rates
     duration = default_time_step(p, 10**12, bridge=True) * p.optimizer.eta
-    rate = gamma + dim * q2 / core**2
-    if p.log_exact_mean_steps > math.log(1e18):  # no path comes near the core
-        rate = min(rate, 3 * gamma)
-    assert duration * rate == pytest.approx(0.01)
+    scale = 0.01 / (gamma + dim * q2 / core**2)
+    at_the_floor = 0.01 / (3 * gamma)  # if no path comes near the core
+    passage = 0.02 * law_limit(start**2, core**2, dim=dim, gamma=gamma, q2=q2)
+    assert any(
+        duration == pytest.approx(min(step, passage)) for step in (scale, max(scale, at_the_floor))
+    )
     assert default_time_step(p, 100, bridge=False) == 1
     assert default_time_step(problem("reduced"), 100, bridge=False) == 1
 

@@ -88,18 +88,26 @@ def test_a_wrong_mean_is_not_called_agreement():
     assert ladder.verdict("radial", right, right) == "agrees"
     assert ladder.verdict("radial", wrong, right) == "off its law"
     assert ladder.verdict("radial", right, wrong) == "off reduced"
-    assert ladder.failures(optimizer, "radial", right, right) == ()
-    assert len(ladder.failures(optimizer, "radial", wrong, wrong)) == 2
+    assert ladder.failures(optimizer, "radial", 1.0, right, right) == ()
+    assert len(ladder.failures(optimizer, "radial", 1.0, wrong, wrong)) == 2
 
 
 def test_what_a_rung_leaves_out_is_a_reason_and_no_failure():
     optimizer = ladder.example("coupled", 0.01, 10_000)
     off, right = (ladder.deviation(Estimate(x, 1.0), Estimate(1080.0, 0.0)) for x in (1220.0, 1081))
-    assert ladder.failures(optimizer, "reduced", off, off) == ()
+    assert ladder.failures(optimizer, "reduced", 1.0, off, off) == ()
     reasons = ladder.reasons(optimizer, "reduced", 1080.0, off, off)
     assert all(word in why for word, why in zip(("v remembers", "no noise"), reasons, strict=True))
-    assert ladder.failures(optimizer, "joint", off, right) == ()
-    assert len(ladder.failures(optimizer, "joint", right, off)) == 1
+    assert ladder.failures(optimizer, "joint", 1.0, off, right) == ()
+    assert len(ladder.failures(optimizer, "joint", 1.0, right, off)) == 1
+
+
+def test_a_mean_over_some_of_the_paths_is_a_failure():
+    optimizer = ladder.example("coupled", 0.01, 100)
+    right = ladder.deviation(Estimate(1.0, 1.0), Estimate(1.0, 0.0))
+    assert ladder.failures(optimizer, "discrete", 0.5, right, None) == (
+        "50.0% of the paths did not reach the core",
+    )
 
 
 def test_a_failed_check_is_told_by_the_exit_code(monkeypatch, capsys, tmp_path):

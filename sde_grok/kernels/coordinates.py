@@ -66,11 +66,11 @@ def _correlate(factor, source, z, width):
 
 
 @inlined
-def _bias_correction(c, steps, width, ratio, eps):
-    """Fill √B₂/B₁ and ε√B₂ with Bᵢ = 1 − βᵢᵏ, k optimizer steps at the end of this time step."""
+def _bias_correction(c, log_betas, steps, width, ratio, eps):
+    """Fill √B₂/B₁ and ε√B₂ with Bᵢ = 1 − βᵢᵏ, k in optimizer steps at the end of this time step."""
     for lane in range(width):
         k = np.float64(steps[lane] + 1) * c.stride
-        B1, B2 = 1.0 - c.beta1**k, 1.0 - c.beta2**k
+        B1, B2 = -math.expm1(k * log_betas[0]), -math.expm1(k * log_betas[1])
         ratio[lane], eps[lane] = math.sqrt(B2) / B1, c.eps * math.sqrt(B2)
 
 
@@ -152,6 +152,7 @@ def first_passage(
     side,
     last,
     correct_bias,
+    log_betas,
     amplitude,
     variance,
     factor,
@@ -177,6 +178,8 @@ def first_passage(
         Censoring time in steps.
     correct_bias : bool
         Start the moments at zero and correct Adam's bias, as an optimizer does.
+    log_betas : pair of floats
+        ln β₁ and ln β₂, in double precision also where c has β₂ = 1.
     amplitude, variance : (d,) arrays
         Factor of the normals that makes ξ, and diag Σ/b.
     factor : (d, r) array
@@ -221,7 +224,7 @@ def first_passage(
             _start_moments(S, seen, n, variance, correct_bias, c)
         rho2[:] = 0
         if correct_bias:
-            _bias_correction(c, steps, width, ratio, eps)
+            _bias_correction(c, log_betas, steps, width, ratio, eps)
         if rank:
             fill_normals(source, width, steps, no, 0, one, path, MOVE, k0, k1)
             _correlate(factor, source, z, width)

@@ -49,10 +49,11 @@ def _advance(step, rho2, z):
 def _margin(step):
     """Distance |V − V*| at which no bridge can cross.
 
-    It can only if ab < 20, a and b the distances in ρ in units of the noise; as |a − b| < 8.5, the
-    mean of a and b is then below 6.2.
+    It can only if ab < 20, a and b the distances in ρ at the ends of a step in units of the noise;
+    the nearer end is then within √20.
     """
-    return math.sqrt(FARTHEST_PRODUCT) * step.noise * (2 * math.sqrt(step.core) + 6.2 * step.noise)
+    reach = math.sqrt(FARTHEST_PRODUCT) * step.noise
+    return reach * (2 * math.sqrt(step.core) + reach)
 
 
 @inlined

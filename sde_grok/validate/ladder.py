@@ -68,6 +68,7 @@ class RungResult:
     mean: float
     stderr: float
     n_paths: int
+    hit_fraction: float
     law: str
     from_law: Deviation
     from_rung_above: Deviation | None
@@ -112,12 +113,13 @@ def check_ladder(n_paths: int, seed: int) -> Iterator[RungResult]:
                 mean=mean.value,
                 stderr=mean.stderr,
                 n_paths=n_paths,
+                hit_fraction=result.hit_fraction,
                 law=law,
                 from_law=from_law,
                 from_rung_above=from_above,
                 verdict=verdict(system, from_law, from_above),
                 reasons=reasons(optimizer, system, mean.value, from_law, from_above),
-                failures=failures(optimizer, system, from_law, from_above),
+                failures=failures(optimizer, system, result.hit_fraction, from_law, from_above),
             )
             previous = mean
 
@@ -126,9 +128,8 @@ def deviation(mean: Estimate, reference: Estimate) -> Deviation:
     """Compare a mean with a reference, both with their errors."""
     difference = mean.value - reference.value
     stderr = math.hypot(mean.stderr, reference.stderr)
-    return Deviation(
-        reference.value, reference.stderr, difference / stderr, difference / reference.value
-    )
+    z = difference / stderr if stderr > 0 else difference and math.copysign(math.inf, difference)
+    return Deviation(reference.value, reference.stderr, z, difference / reference.value)
 
 
 def closed_form(optimizer: Optimizer, system: System) -> tuple[str, float]:
@@ -173,16 +174,22 @@ def verdict(system: System, from_law: Deviation, from_above: Deviation | None) -
 
 
 def failures(
-    optimizer: Optimizer, system: System, from_law: Deviation, from_above: Deviation | None
+    optimizer: Optimizer,
+    system: System,
+    hit_fraction: float,
+    from_law: Deviation,
+    from_above: Deviation | None,
 ) -> tuple[str, ...]:
-    """Deviations that contradict the theory.
+    """What contradicts the theory, or keeps a mean from being one.
 
-    It says that the joint SDE describes Adam, that the radial rung has the mean passage time of its
-    closed form, and, with decoupled shrinkage, that all rungs agree. The other differences are what
-    a rung leaves out.
+    The theory says that the joint SDE describes Adam, that the radial rung has the mean passage
+    time of its closed form, and, with decoupled shrinkage, that all rungs agree. The other
+    differences are what a rung leaves out.
     """
     all_agree = optimizer.decay == "decoupled"
     found = []
+    if hit_fraction < 1:
+        found.append(f"{1 - hit_fraction:.1%} of the paths did not reach the core")
     if (system == "joint" or all_agree) and from_above is not None and not from_above.agrees:
         found.append(f"{from_above} from {above(system)}")
     if (system == "radial" or all_agree) and not from_law.agrees:

@@ -192,9 +192,10 @@ def summarise(predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
     `median_ratio` and its extremes are measured over predicted; `mape` is the mean of
     |predicted/measured − 1|; `seed_spread` the mean of the seeds' standard deviation over the mean.
     """
+    comparable = [p for p in predictions if p.comparable]
     return {
-        task: _summary([p for p in predictions if p.cell.task == task and p.comparable])
-        for task in sorted({p.cell.task for p in predictions})
+        task: _summary([p for p in comparable if p.cell.task == task])
+        for task in sorted({p.cell.task for p in comparable})
     }
 
 
