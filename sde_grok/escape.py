@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import math
-import platform
 import time
 import warnings
 from collections.abc import Callable
@@ -32,6 +30,7 @@ from sde_grok.paths import (
 from sde_grok.problem import Numerics, Problem, System
 from sde_grok.results import EscapeResult
 from sde_grok.runner import Progress, available_threads, run_paths
+from sde_grok.versions import versions
 
 __all__ = ["LongEscapeWarning", "simulate_escape"]
 
@@ -175,7 +174,9 @@ def simulate_escape(
         progress=progress,
     )
     censored = outcome.status == CENSORED
-    exact = log_mean is not None and system == "radial" and log_mean < 709
+    exact = None
+    if system == "radial" and log_mean is not None and log_mean < 709:  # e^709 is a float
+        exact = math.exp(log_mean)
     names = fields(system) if keep_end_state else ()
     return EscapeResult(
         system=system,
@@ -186,7 +187,7 @@ def simulate_escape(
         max_steps=numerics.max_steps,
         dt=numerics.dt,
         path_steps=int(outcome.steps.sum()),
-        exact_mean_steps=math.exp(log_mean) if exact and log_mean is not None else None,
+        exact_mean_steps=exact,
         wall_seconds=time.perf_counter() - began,
         provenance=_provenance(problem, numerics),
     )
@@ -218,7 +219,6 @@ def _long_escape(log_mean: float, max_steps: int) -> str:
 
 
 def _provenance(problem: Problem, numerics: Numerics) -> dict[str, Any]:
-    packages = ("sde-grok", "numpy", "numba", "llvmlite")
     return {
         "seed": numerics.seed,
         "optimizer": asdict(problem.optimizer),
@@ -238,10 +238,7 @@ def _provenance(problem: Problem, numerics: Numerics) -> dict[str, Any]:
         "correct_bias": problem.correct_bias,
         "bridge": numerics.bridge,
         "precision": numerics.precision,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
+        "versions": versions(),
     }
 
 

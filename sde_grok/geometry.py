@@ -59,3 +59,8 @@ class Geometry:
     def inward(self) -> bool:
         """Whether the core is passed from outside."""
         return self.direction == "inward"
+
+    @property
+    def side(self) -> float:
+        """+1 if the core is passed from outside, −1 from inside."""
+        return 1.0 if self.inward else -1.0

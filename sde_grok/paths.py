@@ -97,6 +97,11 @@ def check_time_step(problem: Problem, dt: float) -> None:
     if problem.system == "joint" and quickest * dt > 1 + 1e-9:
         allowed = f"<= {1 / quickest:.4g}: on the joint rung (1 − βᵢ) dt <= 1"
         raise ParameterError("dt", dt, allowed)
+    if problem.system == "radial" and problem.rates is not None and problem.rates.q2 > 0:
+        rate = problem.rates.gamma * optimizer.eta
+        if rate * dt > LONGEST_STEP:
+            allowed = f"<= {LONGEST_STEP / rate:.4g} at this contraction rate"
+            raise ParameterError("dt", dt, allowed)
 
 
 def empty_outcome(problem: Problem, numerics: Numerics) -> Outcome:
@@ -132,12 +137,8 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
     gamma, q2 = problem.rates
     geometry, dtype = problem.geometry, numerics.dtype
     duration = numerics.dt * problem.optimizer.eta
-    if q2 > 0 and gamma * duration > LONGEST_STEP:
-        allowed = f"<= {LONGEST_STEP / gamma / problem.optimizer.eta:.4g} at this contraction rate"
-        raise ParameterError("dt", numerics.dt, allowed)
     split = splitting(duration, dim=geometry.dim, gamma=gamma, q2=q2)
-    side = 1.0 if geometry.inward else -1.0
-    numbers: Any = map(dtype, (*split, geometry.rho_core**2, side))
+    numbers: Any = map(dtype, (*split, geometry.rho_core**2, geometry.side))
     step = radial.RadialStep(*numbers)
     start, last = dtype(geometry.rho_start**2), numerics.max_steps / numerics.dt
     if not numerics.bridge:
@@ -166,19 +167,18 @@ def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
     gradient = gradient_pointer(landscape.gradient, numerics.precision == "single")
     arrays = [x.astype(dtype) for x in (amplitude, deviation**2, factor, landscape.parameters)]
     amplitude, variance, factor, parameters = arrays
-    kernel = _compiled(problem.system, MOST_LANES if numerics.lanes > LANE_GROUP else LANE_GROUP)
+    kernel = _compiled(problem.system, _room(numerics))
     key, last = _key(numerics.seed), _looks(numerics)
     log_betas = tuple(
         math.log(beta) if beta > 0 else -math.inf for beta in (optimizer.beta1, optimizer.beta2)
     )
-    side = 1.0 if geometry.inward else -1.0
 
     def run(first: int, outcome: Outcome, control: NDArray[np.int64]) -> None:
         kernel(
             first,
             geometry.rho_start,
             geometry.rho_core**2,
-            side,
+            geometry.side,
             last,
             problem.correct_bias,
             log_betas,
@@ -197,6 +197,11 @@ def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
     return run
 
 
+def _room(numerics: Numerics) -> int:
+    """Lanes that the kernel has room for: a narrow and a wide one are compiled."""
+    return MOST_LANES if numerics.lanes > LANE_GROUP else LANE_GROUP
+
+
 @lru_cache
 def _compiled(system: System, lanes: int) -> Any:
     """The kernel of a rung; rungs are imported, and compiled, when they are first used."""
@@ -207,9 +212,8 @@ def _compiled(system: System, lanes: int) -> Any:
 
 def _check_memory(problem: Problem, numerics: Numerics) -> None:
     """Refuse a dimension at which the states of all threads do not fit into memory."""
-    lanes = MOST_LANES if numerics.lanes > LANE_GROUP else LANE_GROUP
-    numbers = problem.geometry.dim * (1 + len(fields(problem.system))) * lanes * numerics.threads
-    needed = numbers * np.dtype(numerics.dtype).itemsize
+    numbers = problem.geometry.dim * (1 + len(fields(problem.system))) * _room(numerics)
+    needed = numbers * numerics.threads * np.dtype(numerics.dtype).itemsize
     there = (
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if os.name == "posix" else math.inf
     )

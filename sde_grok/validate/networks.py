@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,29 +135,18 @@ def _flat_annulus(cell: Cell, seed: int) -> FlatAnnulus:
     radial = reduced = Estimate(math.nan, math.nan)
     if exact < MAX_STEPS:
         geometry = Geometry(rho_start=math.sqrt(start), rho_core=math.sqrt(core), dim=dim)
-        noise = IsotropicNoise(sigma)
-        radial = simulate_escape(
+        simulate = partial(
+            simulate_escape,
             optimizer,
             geometry,
-            noise,
-            system="radial",
-            n_paths=RADIAL_PATHS,
+            IsotropicNoise(sigma),
             max_steps=MAX_STEPS,
             seed=seed,
             threads=1,
-        ).mean
+        )
+        radial = simulate(system="radial", n_paths=RADIAL_PATHS).mean
         dt = exact / REDUCED_TIME_STEPS
-        seen = simulate_escape(
-            optimizer,
-            geometry,
-            noise,
-            system="reduced",
-            n_paths=REDUCED_PATHS,
-            max_steps=MAX_STEPS,
-            seed=seed,
-            dt=dt,
-            threads=1,
-        ).mean
+        seen = simulate(system="reduced", n_paths=REDUCED_PATHS, dt=dt).mean
         reduced = between_looks(seen, dt)
     return FlatAnnulus(
         radial=radial,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import math
-import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +23,7 @@ from sde_grok.results import Estimate
 from sde_grok.validate.figures import ladder_figure, network_figure
 from sde_grok.validate.ladder import RungResult, check_ladder
 from sde_grok.validate.networks import Prediction, predict, summarise
+from sde_grok.versions import versions
 
 __all__ = ["run_validation"]
 
@@ -71,49 +70,40 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
         done = f"{len(rungs)} rungs of the ladder, {len(predictions)} of {len(cells)} cells"
         message = f"interrupted after {done}; nothing was written"
         raise KeyboardInterrupt(message) from None
-    print_report(rungs, predictions, n_paths, console)
+    failures = [line for r in rungs for line in with_its_rung(r, r.failures)]
+    summary = summarise(predictions)
+    console.print(ladder_table(rungs, n_paths))
+    reasons = [line for r in rungs for line in with_its_rung(r, r.reasons)]
+    print_lines(console, [*reasons, *(f"FAILED: {failure}" for failure in failures)])
+    console.print(network_table(predictions))
+    print_lines(console, [in_words(task, numbers) for task, numbers in summary.items()])
     with paper_style():
         figures = {"ladder": ladder_figure(rungs), "networks": network_figure(predictions)}
         for name, figure in figures.items():
             save_figure(figure, out / name)
     report = {
-        "failures": list(failures(rungs)),
+        "failures": failures,
         "ladder": [result.as_dict() for result in rungs],
         "networks": [prediction.as_dict() for prediction in predictions],
-        "networks_summary": summarise(predictions),
+        "networks_summary": summary,
         "provenance": provenance(seed),
         "wall_seconds": time.perf_counter() - began,
     }
     write_json(out / "validate.json", report)
     wrote = f"wrote {', '.join(FILES)} to {out} in {report['wall_seconds']:.0f} s"
-    console.print(wrote, highlight=False, soft_wrap=True)
+    print_lines(console, [wrote])
     return report
 
 
-def print_report(
-    rungs: Sequence[RungResult], predictions: Sequence[Prediction], n_paths: int, console: Console
-) -> None:
-    """Print both tables and what they come to."""
-    console.print(ladder_table(rungs, n_paths))
-    lines = [*reasons(rungs), *(f"FAILED: {failure}" for failure in failures(rungs))]
+def print_lines(console: Console, lines: Sequence[str]) -> None:
+    """Print sentences, which a terminal may fold and a file need not."""
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
-    console.print(network_table(predictions))
-    for task, numbers in summarise(predictions).items():
-        console.print(in_words(task, numbers), highlight=False, soft_wrap=True)
 
 
 def provenance(seed: int) -> dict[str, Any]:
     """What is needed to run the validation again."""
-    packages = ("sde-grok", "numpy", "scipy", "numba", "llvmlite")
-    return {
-        "seed": seed,
-        "runs_sha256": runs_sha256(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-    }
+    return {"seed": seed, "runs_sha256": runs_sha256(), "versions": versions("scipy")}
 
 
 def check_writable(out: Path) -> None:
@@ -169,18 +159,9 @@ def ladder_table(results: Sequence[RungResult], n_paths: int) -> Table:
     return table
 
 
-def reasons(results: Sequence[RungResult]) -> Iterator[str]:
-    """Say of each rung that is off from what, by how much, and what the numbers point at."""
-    for r in results:
-        for reason in r.reasons:
-            yield f"{r.decay}, λ = {r.lam:g}, b = {r.batch_size}, {r.rung}: {reason}"
-
-
-def failures(results: Sequence[RungResult]) -> Iterator[str]:
-    """What contradicts the theory."""
-    for r in results:
-        for failure in r.failures:
-            yield f"{r.decay}, λ = {r.lam:g}, b = {r.batch_size}, {r.rung}: {failure}"
+def with_its_rung(r: RungResult, remarks: Sequence[str]) -> list[str]:
+    """Put the problem and the rung before each remark on it."""
+    return [f"{r.decay}, λ = {r.lam:g}, b = {r.batch_size}, {r.rung}: {x}" for x in remarks]
 
 
 def network_table(predictions: Sequence[Prediction]) -> Table:
