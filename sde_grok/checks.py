@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["ParameterError", "choice", "integer", "number"]
+from sde_grok.dual import Dual, value_of
+
+__all__ = ["MissingExtra", "ParameterError", "choice", "integer", "number"]
 
 
 class ParameterError(ValueError):
@@ -32,6 +35,22 @@ class ParameterError(ValueError):
         return type(self), (self.field, self.value, self.allowed)
 
 
+class MissingExtra(ImportError):
+    """Packages of an optional part that are not installed.
+
+    Parameters
+    ----------
+    extra : str
+        Name of the extra that brings them.
+    packages : sequence of str
+        What is missing.
+    """
+
+    def __init__(self, extra: str, packages: Sequence[str]) -> None:
+        names = ", ".join(packages)
+        super().__init__(f"{names} is not installed: pip install 'sde-grok[{extra}]'")
+
+
 def number(
     field: str,
     value: Any,
@@ -43,20 +62,21 @@ def number(
 ) -> float:
     """Return `value` as a finite float within the range, or raise `ParameterError`.
 
-    Floats throughout: a kernel compiled for a float is not compiled again for an integer.
+    Floats throughout: a kernel compiled for a float is not compiled again for an integer. A dual
+    number stays one.
     """
     left = f"> {low:g}" if open_low else f">= {low:g}"
     right = f"< {high:g}" if open_high else f"<= {high:g}"
     bounds = ([left] if low > -math.inf else []) + ([right] if high < math.inf else [])
     allowed = f"a finite number {' and '.join(bounds)}".strip()
     try:
-        x = float(value)
+        x = float(value_of(value))
     except (TypeError, ValueError, OverflowError):
         raise ParameterError(field, value, allowed) from None
     inside = (x > low if open_low else x >= low) and (x < high if open_high else x <= high)
     if isinstance(value, bool) or not math.isfinite(x) or not inside:
         raise ParameterError(field, value, allowed)
-    return x
+    return value if isinstance(value, Dual) else x  # type: ignore[return-value]
 
 
 def integer(field: str, value: Any, *, low: int, high: int = 2**63 - 1) -> int:

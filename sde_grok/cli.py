@@ -133,15 +133,18 @@ def validate(
     ] = Path("sde-grok-results"),
     seed: Annotated[int, typer.Option(help="Seed of all simulations.")] = 0,
 ) -> None:
-    """Check the ladder against itself and its closed forms, and predict the measured runs.
+    """Check the theory's claims, the ladder of descriptions, and predictions for measured runs.
 
-    1. The checked example of the theory on every rung: each against the rung before it and against
+    1. Each claim: its algebra by SymPy, its numbers against simulations.
+
+    2. The checked example of the theory on every rung: each against the rung before it and against
        its closed form.
 
-    2. Real runs (92 networks, shipped with the package): the transition time that a flat annulus
+    3. Real runs (92 networks, shipped with the package): the transition time that a flat annulus
        predicts from the measured radii and √v, beside the measured one.
 
-    Takes about a minute. The exit code is 1 if a rung contradicts what the theory says it agrees with.
+    Takes about a minute. A claim of the paper that is contradicted is a result; the exit code is 1
+    if what was derived here fails, or a rung contradicts what the theory says it agrees with.
     """
     from sde_grok.validate import run_validation  # noqa: PLC0415
 
@@ -241,14 +244,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _message(error: Exception) -> str | None:
     """The line for an error that the user made; None for one of ours."""
-    from sde_grok.checks import ParameterError  # noqa: PLC0415
+    from sde_grok.checks import MissingExtra, ParameterError  # noqa: PLC0415
 
     if isinstance(error, ParameterError):
         name = OPTION_NAMES.get(error.field, "--" + error.field.replace("_", "-"))
         return f"{name} {error.value}: must be {error.allowed}"
     if isinstance(error, MemoryError):
         return "out of memory: fewer --paths or a smaller --dim need less"
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, MissingExtra)):
         return str(error)
     format_message = getattr(error, "format_message", None)  # of Click's own errors
     return (

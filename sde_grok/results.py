@@ -31,10 +31,10 @@ class Status(IntEnum):
 
 
 class Estimate(NamedTuple):
-    """A number with its standard error."""
+    """A number with its standard error, 0 if there is no chance in it."""
 
     value: float
-    stderr: float
+    stderr: float = 0.0
 
     def __str__(self) -> str:
         """Show two digits of the error, and the number to the same place."""

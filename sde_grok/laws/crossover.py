@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from sde_grok.checks import number
+from sde_grok.dual import differentiable, sqrt
 from sde_grok.laws.elementwise import elementwise
 
 __all__ = ["crossover_steps", "direction_averaged_steps"]
@@ -65,15 +66,48 @@ def crossover_steps(
     """
     start = number("x_start", x_start, low=0)
     core = number("x_core", x_core, low=0)
-    eta, lam, s = _checked(eta, lam, sigma, batch_size)
+    eta, lam, s = checked(eta, lam, sigma, batch_size)
     if start == core:
         return 0.0
     if start < core or lam == 0 or (core == 0 and s > 0):
         return math.inf
+    steps: float = differentiable(_coordinate_steps, _coordinate_slopes, start, core, eta, lam, s)
+    return steps
+
+
+def _coordinate_steps(start: float, core: float, eta: float, lam: float, s: float) -> float:
     if _sign_like(start, lam=lam, s=s):
         return (start - core) / eta
     ell = math.log1p((start - core) / core)
     return float(_steps(np.array(ell), np.array(lam * start / s))) * (s / lam) / eta
+
+
+def _coordinate_slopes(
+    start: float, core: float, eta: float, lam: float, s: float
+) -> tuple[float, ...]:
+    """Derivatives of the steps [F(x₀) − F(x*)]/η: F′(x) = √(s²+λ²x²)/(λx)."""
+    steps = _coordinate_steps(start, core, eta, lam, s)
+    by_start = math.hypot(s, lam * start) / (eta * lam * start)
+    by_core = -math.hypot(s, lam * core) / (eta * lam * core) if core > 0 else -1 / eta
+    return _homogeneous(steps, start, core, by_start, by_core, eta=eta, lam=lam, s=s)
+
+
+def _homogeneous(
+    steps: float,
+    start: float,
+    core: float,
+    by_start: float,
+    by_core: float,
+    *,
+    eta: float,
+    lam: float,
+    s: float,
+    degree: float = 1.0,
+) -> tuple[float, ...]:
+    """Add the derivatives in η, λ and s of steps = (s/ηλ) f(x₀λⁿ/sⁿ, x*λⁿ/sⁿ), n = `degree`."""
+    scaled = degree * (start * by_start + core * by_core)
+    by_s = (steps - scaled) / s if s > 0 else 0.0
+    return by_start, by_core, -steps / eta, (scaled - steps) / lam, by_s
 
 
 def _sign_like(x_start: float, *, lam: float, s: float) -> bool:
@@ -154,12 +188,19 @@ def direction_averaged_steps(
     start = number("rho2_start", rho2_start, low=0)
     core = number("rho2_core", rho2_core, low=0)
     dim = number("dim", dim, low=0, open_low=True)
-    eta, lam, s = _checked(eta, lam, sigma, batch_size)
+    eta, lam, s = checked(eta, lam, sigma, batch_size)
     if start == core:
         return 0.0
     if start < core or core == 0 or lam == 0:
         return math.inf
-    z, weight = _half_normal()
+    steps: float = differentiable(_averaged_steps, _averaged_slopes, start, core, eta, lam, s, dim)
+    return steps
+
+
+def _averaged_steps(
+    start: float, core: float, eta: float, lam: float, s: float, dim: float
+) -> float:
+    z, weight = half_normal()
     x = z * math.sqrt(start / dim)
 
     def excess(k: float) -> float:
@@ -171,8 +212,26 @@ def direction_averaged_steps(
     return brentq(excess, 0.0, last, xtol=1e-300, rtol=1e-12) if last < math.inf else last
 
 
+def _averaged_slopes(
+    start: float, core: float, eta: float, lam: float, s: float, dim: float
+) -> tuple[float, ...]:
+    """Derivatives of the steps, from those of V(k) = Σ xᵢ(k)² in k and in V₀.
+
+    ∂V/∂k = −2ηλ Σ x²/r and V₀ ∂V/∂V₀ = Σ x² r₀/r, r = √(s²+λ²x²), since F(x₀) − F(x) = ηk.
+    """
+    steps = _averaged_steps(start, core, eta, lam, s, dim)
+    z, weight = half_normal()
+    x = z * math.sqrt(start / dim)
+    x_end = x * np.exp(-_shrinkage(x, steps, eta=eta, lam=lam, s=s))
+    r_start, r_end = np.hypot(s, lam * x), np.hypot(s, lam * x_end)
+    part = dim * weight * x_end**2 / np.where(r_end > 0, r_end, 1.0)
+    by_k = -2 * eta * lam * float(np.sum(part))
+    by_start = -float(np.sum(part * r_start)) / start / by_k
+    return _homogeneous(steps, start, core, by_start, 1 / by_k, eta=eta, lam=lam, s=s, degree=2.0)
+
+
 @cache
-def _half_normal() -> tuple[Array, Array]:
+def half_normal() -> tuple[Array, Array]:
     """Nodes z and weights of the mean over |Z|, scaled to E Z² = 1; what is beyond 9 is 1e-16."""
     node, weight = np.polynomial.legendre.leggauss(200)
     z = 4.5 * (node + 1)
@@ -180,9 +239,9 @@ def _half_normal() -> tuple[Array, Array]:
     return z, weight / np.sum(weight * z**2)
 
 
-def _checked(eta: float, lam: float, sigma: float, batch_size: float) -> tuple[float, float, float]:
+def checked(eta: float, lam: float, sigma: float, batch_size: float) -> tuple[float, float, float]:
     """Return η, λ and s = σ/√b."""
     eta = number("eta", eta, low=0, open_low=True)
     lam = number("lam", lam, low=0)
     sigma = number("sigma", sigma, low=0)
-    return eta, lam, sigma / math.sqrt(number("batch_size", batch_size, low=0, open_low=True))
+    return eta, lam, sigma / sqrt(number("batch_size", batch_size, low=0, open_low=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from sde_grok.checks import ParameterError, number
+from sde_grok.dual import exp, log, log1p
 from sde_grok.laws.elementwise import elementwise
 
 __all__ = ["kramers_limit", "law_limit", "leading_law", "log_kramers_limit", "noise_floor"]
@@ -83,7 +84,7 @@ def leading_law(rho2_start: float, rho2_core: float, *, gamma: float) -> float:
         return 0.0
     if core == 0 or gamma == 0 or start < core:
         return math.inf
-    return math.log1p((start - core) / core) / (2 * gamma)
+    return log1p((start - core) / core) / (2 * gamma)
 
 
 @elementwise
@@ -122,7 +123,7 @@ def law_limit(rho2_start: float, rho2_core: float, *, dim: float, gamma: float, 
         return (core - start) / dim / q2 if q2 > 0 and core > start else math.inf
     if not (start > core > floor or start < core < floor):
         return math.inf
-    return math.log1p((start - core) / (core - floor)) / (2 * gamma)
+    return log1p((start - core) / (core - floor)) / (2 * gamma)
 
 
 @elementwise
@@ -156,7 +157,7 @@ def kramers_limit(rho2_core: float, *, dim: float, gamma: float, q2: float) -> f
     fixed ν. The start drops out: from anywhere at or above V_∞ relaxation costs O(ln d)/γ only.
     """
     log_time = log_kramers_limit(rho2_core, dim=dim, gamma=gamma, q2=q2)
-    return math.inf if log_time >= 709.0 else math.exp(log_time)
+    return math.inf if log_time >= 709.0 else exp(log_time)
 
 
 @elementwise
@@ -191,7 +192,7 @@ def log_kramers_limit(rho2_core: float, *, dim: float, gamma: float, q2: float) 
         return math.nan
     if floor == math.inf:
         raise ParameterError("gamma", gamma, "large enough for a finite floor d q2/(2 gamma)")
-    kappa, nu, log_nu = dim / 2, core / floor, math.log(core) - math.log(floor)
+    kappa, nu, log_nu = dim / 2, core / floor, log(core) - log(floor)
     barrier = kappa * (nu - 1 - log_nu)
-    log_prefactor = 0.5 * math.log(2 * math.pi / kappa) + log_nu - math.log1p(-nu)
-    return barrier + log_prefactor - math.log(2 * gamma)
+    log_prefactor = 0.5 * log(2 * math.pi / kappa) + log_nu - log1p(-nu)
+    return barrier + log_prefactor - log(2 * gamma)

@@ -12,7 +12,7 @@ from typing import Final
 from sde_grok.checks import ParameterError, number
 from sde_grok.laws.elementwise import elementwise
 
-__all__ = ["BARRIER_SHIFT", "monitored_core"]
+__all__ = ["BARRIER_SHIFT", "evaluated_steps", "monitored_core"]
 
 BARRIER_SHIFT: Final = 0.5825971579390107
 """−ζ(1/2)/√(2π), the mean overshoot of a Gaussian random walk in units of its step."""
@@ -60,3 +60,34 @@ def monitored_core(rho_core: float, *, q: float, dt: float, inward: bool) -> flo
             "dt", dt, f"small enough that the shift {shift:g} is below rho_core = {core:g}"
         )
     return core - shift if inward else core + shift
+
+
+@elementwise
+def evaluated_steps(steps: float, *, every: float) -> float:
+    """Mean time T + m/2 at which a passage at T is noticed by an evaluation every m steps.
+
+    Parameters
+    ----------
+    steps : float
+        Passage time T >= 0 in optimizer steps.
+    every : float
+        Evaluation interval m >= 0 in optimizer steps.
+
+    Returns
+    -------
+    float
+        Optimizer steps. Arrays broadcast.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range.
+
+    Notes
+    -----
+    Provenance: derived. Assumes that T varies by more than m, or has no relation to the grid: its
+    phase is then uniform, and the noticed time has the additional standard deviation m/√12. In a
+    difference of two noticed times, as a delay T_grok − T_mem is, the shifts cancel, and the
+    standard deviation is m/√6.
+    """
+    return number("steps", steps, low=0) + number("every", every, low=0) / 2

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, gammaln
 
 from sde_grok.checks import ParameterError, number
+from sde_grok.dual import differentiable, exp, log
 from sde_grok.laws.elementwise import elementwise
 from sde_grok.laws.limits import leading_law
 from sde_grok.laws.quadrature import log_integral, log_series
@@ -73,7 +74,7 @@ def mean_passage_time(
     Assumes ∇L = 0, isotropic noise and time-continuous observation. DLMF §13.4.
     """
     log_mean = log_mean_passage_time(rho2_start, rho2_core, dim=dim, gamma=gamma, q2=q2)
-    return math.exp(log_mean) if log_mean < 709.0 else math.inf
+    return exp(log_mean) if log_mean < 709.0 else math.inf
 
 
 @elementwise
@@ -108,16 +109,19 @@ def log_mean_passage_time(
     if start == core:
         return -math.inf
     if q2 == 0:
-        return math.log(leading_law(start, core, gamma=gamma))
+        return log(leading_law(start, core, gamma=gamma))
     inward = start > core
     if inward and (gamma == 0 or (core == 0 and dim >= 2)):
         return math.inf
     if gamma == 0:
-        return math.log(core - start) - math.log(dim) - math.log(q2)
-    log_x_integral = _log_inward if inward else _log_outward
+        return log(core - start) - log(dim) - log(q2)
+    log_x_integral, slopes = (
+        (_log_inward, _inward_slopes) if inward else (_log_outward, _outward_slopes)
+    )
     x_core = _ratio("gamma rho2_core/q2", gamma * core, q2)
     gap = _ratio("gamma (rho2_start - rho2_core)/q2", gamma * abs(start - core), q2)
-    return log_x_integral(x_core, gap, dim / 2) - math.log(2 * gamma)
+    log_integral_of_u: float = differentiable(log_x_integral, slopes, x_core, gap, dim / 2)
+    return log_integral_of_u - log(2 * gamma)
 
 
 def _log_inward(x_core: float, gap: float, kappa: float) -> float:
@@ -152,6 +156,25 @@ def _log_outward(x_core: float, gap: float, kappa: float) -> float:
         return (x_core * t + _bose(gap * t)) * complement - kappa * t
 
     return log_integral(log_f, slope, rise=1.0, fall=kappa)
+
+
+def _inward_slopes(x_core: float, gap: float, kappa: float) -> tuple[float, float]:
+    """Derivatives of `_log_inward` in x* and in the gap: U(1, 1+κ, x) at the ends."""
+    log_whole = _log_inward(x_core, gap, kappa)
+    at_core, at_start = (
+        math.exp(_log_tricomi(1.0, 1 + kappa, x) - log_whole) for x in (x_core, x_core + gap)
+    )
+    return at_start - at_core, at_start
+
+
+def _outward_slopes(x_core: float, gap: float, kappa: float) -> tuple[float, float]:
+    """Derivatives of `_log_outward` in x* and in the gap: M(1, 1+κ, x)/κ at the ends."""
+    log_whole = _log_outward(x_core, gap, kappa)
+    at_core, at_start = (
+        math.exp(_log_kummer(1.0, 1 + kappa, x) - log_whole)
+        for x in (x_core, max(0.0, x_core - gap))
+    )
+    return at_core - at_start, at_start
 
 
 @elementwise

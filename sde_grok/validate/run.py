@@ -1,4 +1,4 @@
-"""Run both parts of the validation, print their tables, write figures and validate.json."""
+"""Run the parts of the validation, print their tables, write figures and validate.json."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from sde_grok.checks import ParameterError, integer
+from sde_grok.checks import MissingExtra, ParameterError, integer
+from sde_grok.claims import Verdict
 from sde_grok.plotting import paper_style, save_figure
 from sde_grok.problem import SYSTEMS
 from sde_grok.reference_runs import load_cells, runs_sha256
 from sde_grok.results import Estimate
+from sde_grok.validate.claims import Claim, check_claims, load_claims, missing_packages
 from sde_grok.validate.figures import ladder_figure, network_figure
 from sde_grok.validate.ladder import RungResult, check_ladder
 from sde_grok.validate.networks import Prediction, predict, summarise
@@ -27,18 +29,19 @@ from sde_grok.versions import versions
 
 __all__ = ["run_validation"]
 
+Checked = tuple[Claim, Verdict, Any]
+
 LADDER_PATHS = 512
-FILES = ("ladder.png", "ladder.pdf", "networks.png", "networks.pdf", "validate.json")
 NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
 
 
 def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict[str, Any]:
-    """Check the ladder, predict the measured runs, and write the results into `out`.
+    """Check claims and ladder, predict the measured runs, and write the results into `out`.
 
     Parameters
     ----------
     out : Path
-        Folder for ladder.png, ladder.pdf, networks.png, networks.pdf and validate.json.
+        Folder for validate.json and the figures, each as PNG and PDF.
     seed : int
         Seed of all simulations.
     n_paths : int
@@ -53,25 +56,47 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
     ------
     ParameterError
         If `out` cannot be written to, before anything is computed.
+    MissingExtra
+        If SymPy is not installed.
     """
     seed = integer("seed", seed, low=0, high=2**63)
     began = time.perf_counter()
-    check_writable(out)
+    if missing_packages():
+        raise MissingExtra("theory", missing_packages())
+    claims = load_claims()
+    check_writable(out, output_files(claims))
     console, notes = Console(), Console(stderr=True)
     if not console.is_terminal:
         console.width = 100  # of a file; a terminal folds what it has no room for
     cells = load_cells()
+    checked: list[Checked] = []
     rungs: list[RungResult] = []
     predictions: list[Prediction] = []
     try:
+        with paper_style():  # the figures of the claims are drawn as they come
+            collect(check_claims(claims, seed), checked, f"of {len(claims)} claims", notes)
         collect(check_ladder(n_paths, seed), rungs, "rungs of the ladder", notes)
         collect(predict(cells, seed), predictions, "cells of measured runs", notes)
     except KeyboardInterrupt:
-        done = f"{len(rungs)} rungs of the ladder, {len(predictions)} of {len(cells)} cells"
+        done = (
+            f"{len(checked)} of {len(claims)} claims, {len(rungs)} rungs of the ladder, "
+            f"{len(predictions)} of {len(cells)} cells"
+        )
         message = f"interrupted after {done}; nothing was written"
         raise KeyboardInterrupt(message) from None
-    failures = [line for r in rungs for line in with_its_rung(r, r.failures)]
+    failures = [
+        f"{verdict.claim}: {line}"
+        for _, verdict, _ in checked
+        if verdict.is_failure
+        for line in verdict.contradictions
+    ]
+    failures += [line for r in rungs for line in with_its_rung(r, r.failures)]
     summary = summarise(predictions)
+    console.print(claims_table(checked))
+    print_lines(
+        console,
+        [f"{v.claim}, contradicted: {line}" for _, v, _ in checked for line in v.contradictions],
+    )
     console.print(ladder_table(rungs, n_paths))
     reasons = [line for r in rungs for line in with_its_rung(r, r.reasons)]
     print_lines(console, [*reasons, *(f"FAILED: {failure}" for failure in failures)])
@@ -79,10 +104,12 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
     print_lines(console, [in_words(task, numbers) for task, numbers in summary.items()])
     with paper_style():
         figures = {"ladder": ladder_figure(rungs), "networks": network_figure(predictions)}
+        figures |= {Path(c.figure).stem: figure for c, _, figure in checked if figure}
         for name, figure in figures.items():
             save_figure(figure, out / name)
     report = {
         "failures": failures,
+        "claims": [{"statement": c.statement, **v.as_dict()} for c, v, _ in checked],
         "ladder": [result.as_dict() for result in rungs],
         "networks": [prediction.as_dict() for prediction in predictions],
         "networks_summary": summary,
@@ -90,7 +117,7 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
         "wall_seconds": time.perf_counter() - began,
     }
     write_json(out / "validate.json", report)
-    wrote = f"wrote {', '.join(FILES)} to {out} in {report['wall_seconds']:.0f} s"
+    wrote = f"wrote {', '.join(output_files(claims))} to {out} in {report['wall_seconds']:.0f} s"
     print_lines(console, [wrote])
     return report
 
@@ -106,7 +133,13 @@ def provenance(seed: int) -> dict[str, Any]:
     return {"seed": seed, "runs_sha256": runs_sha256(), "versions": versions("scipy")}
 
 
-def check_writable(out: Path) -> None:
+def output_files(claims: Sequence[Claim]) -> list[str]:
+    """Return the names of what is written."""
+    figures = ["ladder", "networks", *(Path(c.figure).stem for c in claims if c.figure)]
+    return [f"{stem}{kind}" for stem in figures for kind in (".png", ".pdf")] + ["validate.json"]
+
+
+def check_writable(out: Path, files: Sequence[str]) -> None:
     """Make the folder, or say that it cannot be written to."""
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -114,7 +147,7 @@ def check_writable(out: Path) -> None:
     except OSError as error:
         allowed = f"a folder that can be written to ({error.strerror})"
         raise ParameterError("out", str(out), allowed) from None
-    for name in FILES:
+    for name in files:
         if (out / name).is_dir():
             allowed = f"a folder in which {name} is no folder"
             raise ParameterError("out", str(out), allowed)
@@ -136,6 +169,29 @@ def collect(items: Iterator[Any], into: list[Any], what: str, console: Console) 
             into.append(item)
             if status is not None:
                 status.update(f"{what}: {len(into)} done")
+
+
+def claims_table(checked: Sequence[Checked]) -> Table:
+    """Claim by claim: what its algebra and its numbers say, and where it holds."""
+    table = Table(
+        title="The claims of the theory",
+        caption="Algebra: identities that SymPy reduces to 0. Numbers: comparisons that agree within "
+        "4 standard errors and what the law leaves out. claimed: by the paper, as reported.",
+        **NARROW,
+    )
+    for name in ("claim", "provenance", "algebra", "numbers", "verdict", "range of validity found"):
+        table.add_column(name, overflow="fold" if name.startswith("range") else "ellipsis")
+    for _, verdict, _ in checked:
+        symbolic, numeric = verdict.symbolic, verdict.numeric
+        table.add_row(
+            verdict.claim,
+            verdict.provenance,
+            f"{sum(r.holds for r in symbolic)} of {len(symbolic)}",
+            f"{sum(c.holds for c in numeric)} of {len(numeric)}",
+            verdict.conclusion,
+            verdict.validity,
+        )
+    return table
 
 
 def ladder_table(results: Sequence[RungResult], n_paths: int) -> Table:

@@ -1,0 +1,71 @@
+"""Local exponents of a transition-time law in learning rate, batch size and shrinkage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sde_grok.checks import ParameterError, number
+from sde_grok.dual import Dual
+
+__all__ = ["Exponents", "exponents"]
+
+
+class Exponents(NamedTuple):
+    """∂ln T/∂ln η, ∂ln T/∂ln b and ∂ln T/∂ln λ."""
+
+    eta: float
+    batch_size: float
+    lam: float
+
+
+def exponents(law: Callable[..., float], at: Mapping[str, Any]) -> Exponents:
+    """Local log–log exponents of `law` in η, b and λ at the point `at`.
+
+    The law is differentiated exactly, by running it on dual numbers: no step size, no truncation
+    error. A power law T ∝ η^p b^q λ^r has (p, q, r) everywhere; the noise-dominated coupled law has
+    (−1, −½, −1), the sign-like one (−1, 0, 0).
+
+    Parameters
+    ----------
+    law : callable
+        Function of keyword arguments, among them `eta`, `batch_size` and `lam`, that returns a
+        time: a law of this package (in optimizer steps or in t), or any composition of such laws,
+        arithmetic, and the functions of `sde_grok.dual`.
+    at : mapping of str to number
+        The keyword arguments. η, b and λ must be > 0.
+
+    Returns
+    -------
+    Exponents
+        (eta, batch_size, lam); nan where the time is 0, infinite or nan.
+
+    Raises
+    ------
+    ParameterError
+        If η, b or λ is not > 0 (or missing), or the law refuses a parameter.
+    TypeError
+        If the law is not made of differentiable parts.
+
+    Examples
+    --------
+    >>> from sde_grok.laws import exponents
+    >>> exponents(lambda eta, batch_size, lam: 3 / eta / lam**0.5, {"eta": 1, "batch_size": 9, "lam": 2})
+    Exponents(eta=-1.0, batch_size=0.0, lam=-0.5)
+    """
+    varied = {}
+    for name, unit in zip(Exponents._fields, np.eye(3), strict=True):
+        if name not in at:
+            raise ParameterError("at", sorted(at), f"a point with a value of {name}")
+        value = number(name, at[name], low=0, open_low=True)
+        varied[name] = Dual(value, value * unit)  # derivatives in the logarithm
+    time: Any = law(**{**at, **varied})
+    if not isinstance(time, Dual):
+        same = 0.0 if 0 < time < math.inf else math.nan
+        return Exponents(same, same, same)
+    if not 0 < time.value < math.inf:
+        return Exponents(math.nan, math.nan, math.nan)
+    return Exponents(*(time.gradient / time.value).tolist())
