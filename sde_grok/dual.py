@@ -111,14 +111,14 @@ def differentiable(
 ) -> Any:
     """Return function(*args), with the gradient if arguments are dual numbers.
 
-    For functions that are no composition of the others here: `slopes` returns the partial
-    derivatives in the leading arguments at the same point; the others cannot be varied.
+    For functions that are no composition of the others here: `slopes`, given the result and the
+    arguments, returns the partial derivatives in the leading arguments; the others cannot be varied.
     """
     values = [value_of(x) for x in args]
     result = function(*values)
     if not any(isinstance(x, Dual) for x in args):
         return result
-    partial = slopes(*values)
+    partial = slopes(result, *values)
     if any(isinstance(x, Dual) for x in args[len(partial) :]):
         message = f"{function.__name__} has no derivative in one of its arguments"
         raise TypeError(message)
@@ -127,24 +127,24 @@ def differentiable(
 
 def exp(x: Number) -> Number:
     """e^x."""
-    return differentiable(math.exp, lambda v: (math.exp(v),), x)  # type: ignore[no-any-return]
+    return differentiable(math.exp, lambda e, _: (e,), x)  # type: ignore[no-any-return]
 
 
 def expm1(x: Number) -> Number:
     """e^x − 1."""
-    return differentiable(math.expm1, lambda v: (math.exp(v),), x)  # type: ignore[no-any-return]
+    return differentiable(math.expm1, lambda e, _: (e + 1,), x)  # type: ignore[no-any-return]
 
 
 def log(x: Number) -> Number:
     """Natural logarithm."""
-    return differentiable(math.log, lambda v: (1 / v,), x)  # type: ignore[no-any-return]
+    return differentiable(math.log, lambda _, v: (1 / v,), x)  # type: ignore[no-any-return]
 
 
 def log1p(x: Number) -> Number:
     """ln(1 + x)."""
-    return differentiable(math.log1p, lambda v: (1 / (1 + v),), x)  # type: ignore[no-any-return]
+    return differentiable(math.log1p, lambda _, v: (1 / (1 + v),), x)  # type: ignore[no-any-return]
 
 
 def sqrt(x: Number) -> Number:
     """Square root."""
-    return differentiable(math.sqrt, lambda v: (0.5 / math.sqrt(v),), x)  # type: ignore[no-any-return]
+    return differentiable(math.sqrt, lambda root, _: (0.5 / root,), x)  # type: ignore[no-any-return]

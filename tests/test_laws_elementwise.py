@@ -37,6 +37,5 @@ def test_one_bad_element_is_named():
         leading_law(2, [1, -1], gamma=1)
 
 
-def test_public_names_are_sorted_and_documented():
-    assert laws.__all__ == sorted(laws.__all__)
+def test_public_names_are_documented():
     assert all(getattr(laws, name).__doc__ for name in laws.__all__)

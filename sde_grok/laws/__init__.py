@@ -1,12 +1,13 @@
 """Closed forms: what the theory predicts without simulating anything.
 
-The exact first-passage law of the radial Ornstein–Uhlenbeck process, its large-dimension limits,
-the leading law, the crossover law of coupled decay, the correction for discrete observation, and
-the moments of the init shell. Each function is one formula; its docstring says where the formula
-comes from and what it assumes. Times are in units of t = kη unless the name says steps.
+Each module is one idea, each function one formula, whose docstring says where it comes from and
+what it assumes. Times are in units of t = kη unless the name says steps; the laws of a delay, here
+and in the literature, are in steps and share one signature (`sde_grok.laws.signature`).
 """
 
+from sde_grok.laws.batch_rule import square_root_rule
 from sde_grok.laws.crossover import crossover_steps, direction_averaged_steps
+from sde_grok.laws.exponents import Exponents, exponents, regime
 from sde_grok.laws.init_shell import init_shell_mean, init_shell_sd
 from sde_grok.laws.limits import (
     kramers_limit,
@@ -15,22 +16,87 @@ from sde_grok.laws.limits import (
     log_kramers_limit,
     noise_floor,
 )
-from sde_grok.laws.monitoring import BARRIER_SHIFT, monitored_core
+from sde_grok.laws.literature import (
+    constant_law,
+    gradient_flow_law,
+    norm_first_passage_law,
+    norm_separation_law,
+    omnigrok_law,
+    pinned_norm_law,
+    ridge_lower_bound,
+)
+from sde_grok.laws.matched import matched_steps
+from sde_grok.laws.mean_field import mean_field_steps
+from sde_grok.laws.measured import (
+    COLLAPSE,
+    FALL,
+    MEMORIZATION,
+    RISE,
+    collapse_law,
+    memorization_law,
+    stagewise_law,
+)
+from sde_grok.laws.monitoring import BARRIER_SHIFT, evaluated_steps, monitored_core
 from sde_grok.laws.passage import laplace_transform, log_mean_passage_time, mean_passage_time
+from sde_grok.laws.radii import (
+    MemorizationCoefficients,
+    RadiusFit,
+    fit_memorization_radius,
+    generalization_radius,
+    isotropic_c_g,
+    memorization_minimum,
+    memorization_radius,
+    quadratic_memorization_coefficients,
+    quadratic_memorization_radius,
+)
+from sde_grok.laws.transition import TransitionConstants, isotropic_constants, transition_time
 
 __all__ = [
     "BARRIER_SHIFT",
+    "COLLAPSE",
+    "FALL",
+    "MEMORIZATION",
+    "RISE",
+    "Exponents",
+    "MemorizationCoefficients",
+    "RadiusFit",
+    "TransitionConstants",
+    "collapse_law",
+    "constant_law",
     "crossover_steps",
     "direction_averaged_steps",
+    "evaluated_steps",
+    "exponents",
+    "fit_memorization_radius",
+    "generalization_radius",
+    "gradient_flow_law",
     "init_shell_mean",
     "init_shell_sd",
+    "isotropic_c_g",
+    "isotropic_constants",
     "kramers_limit",
     "laplace_transform",
     "law_limit",
     "leading_law",
     "log_kramers_limit",
     "log_mean_passage_time",
+    "matched_steps",
+    "mean_field_steps",
     "mean_passage_time",
+    "memorization_law",
+    "memorization_minimum",
+    "memorization_radius",
     "monitored_core",
     "noise_floor",
+    "norm_first_passage_law",
+    "norm_separation_law",
+    "omnigrok_law",
+    "pinned_norm_law",
+    "quadratic_memorization_coefficients",
+    "quadratic_memorization_radius",
+    "regime",
+    "ridge_lower_bound",
+    "square_root_rule",
+    "stagewise_law",
+    "transition_time",
 ]

@@ -83,10 +83,9 @@ def _coordinate_steps(start: float, core: float, eta: float, lam: float, s: floa
 
 
 def _coordinate_slopes(
-    start: float, core: float, eta: float, lam: float, s: float
+    steps: float, start: float, core: float, eta: float, lam: float, s: float
 ) -> tuple[float, ...]:
     """Derivatives of the steps [F(x₀) − F(x*)]/η: F′(x) = √(s²+λ²x²)/(λx)."""
-    steps = _coordinate_steps(start, core, eta, lam, s)
     by_start = math.hypot(s, lam * start) / (eta * lam * start)
     by_core = -math.hypot(s, lam * core) / (eta * lam * core) if core > 0 else -1 / eta
     return _homogeneous(steps, start, core, by_start, by_core, eta=eta, lam=lam, s=s)
@@ -213,13 +212,12 @@ def _averaged_steps(
 
 
 def _averaged_slopes(
-    start: float, core: float, eta: float, lam: float, s: float, dim: float
+    steps: float, start: float, core: float, eta: float, lam: float, s: float, dim: float
 ) -> tuple[float, ...]:
     """Derivatives of the steps, from those of V(k) = Σ xᵢ(k)² in k and in V₀.
 
     ∂V/∂k = −2ηλ Σ x²/r and V₀ ∂V/∂V₀ = Σ x² r₀/r, r = √(s²+λ²x²), since F(x₀) − F(x) = ηk.
     """
-    steps = _averaged_steps(start, core, eta, lam, s, dim)
     z, weight = half_normal()
     x = z * math.sqrt(start / dim)
     x_end = x * np.exp(-_shrinkage(x, steps, eta=eta, lam=lam, s=s))

@@ -11,7 +11,7 @@ import numpy as np
 from sde_grok.checks import ParameterError, number
 from sde_grok.dual import Dual
 
-__all__ = ["Exponents", "exponents"]
+__all__ = ["Exponents", "exponents", "regime"]
 
 
 class Exponents(NamedTuple):
@@ -69,3 +69,38 @@ def exponents(law: Callable[..., float], at: Mapping[str, Any]) -> Exponents:
     if not 0 < time.value < math.inf:
         return Exponents(math.nan, math.nan, math.nan)
     return Exponents(*(time.gradient / time.value).tolist())
+
+
+def regime(local: Exponents, *, tolerance: float = 0.1) -> str:
+    """Name the regime of coupled shrinkage that local exponents belong to.
+
+    Parameters
+    ----------
+    local : Exponents
+        Of a law of coupled shrinkage.
+    tolerance : float
+        Distance from an exponent of a regime that still counts as it, in (0, 0.5).
+
+    Returns
+    -------
+    str
+        "floor-limited" where η speeds up by less than its first power, since it lifts the floor, or
+        where there is no time at all; else, by the exponent of λ, "noise-dominated" (−1),
+        "sign-like" (0) or "crossover" (in between).
+
+    Raises
+    ------
+    ParameterError
+        If `tolerance` is out of range.
+
+    Notes
+    -----
+    Provenance: derived. With coupled shrinkage the exponent of b is half that of λ in all regimes
+    without floor: only λ/s = λ√b/σ matters.
+    """
+    tolerance = number("tolerance", tolerance, low=0, high=0.5, open_low=True)
+    if not local.eta < tolerance - 1:
+        return "floor-limited"
+    if local.lam < tolerance - 1:
+        return "noise-dominated"
+    return "sign-like" if local.lam > -tolerance else "crossover"

@@ -94,29 +94,36 @@ def mean_field_steps(
         return math.inf
     z, weight = half_normal()
     x_start = z * math.sqrt(start / dim)
-    n = z.size
 
     def slopes(_: float, state: Array) -> Array:
-        x, m, c, v = state.reshape(4, n)
+        x, m, c, v = state.reshape(-1, 4).T
         root = np.sqrt(v)
-        return np.concatenate(
-            [
-                -eta * m / root,
-                (1 - beta1) * (lam * x - m),
-                -2 * eta * lam * c / root + eta**2 * s**2 / v,
-                (1 - beta2) * (lam**2 * (x**2 + c) + s**2 - v),
-            ]
+        rates = (
+            -eta * m / root,
+            (1 - beta1) * (lam * x - m),
+            -2 * eta * lam * c / root + eta**2 * s**2 / v,
+            (1 - beta2) * (lam**2 * (x**2 + c) + s**2 - v),
         )
+        return np.ravel(rates, order="F")
 
     def excess(_: float, state: Array) -> float:
-        x, _m, c, _v = state.reshape(4, n)
+        x, _m, c, _v = state.reshape(-1, 4).T
         return float(np.sum(weight * (x**2 + c))) * dim / core - 1
 
     excess.terminal = True  # type: ignore[attr-defined]
-    begin = np.concatenate([x_start, lam * x_start, 0 * x_start, (lam * x_start) ** 2 + s**2])
-    scale = np.repeat([x_start[-1], lam * x_start[-1], x_start[-1] ** 2, s**2], n)
+    begin = (x_start, lam * x_start, 0 * x_start, (lam * x_start) ** 2 + s**2)
+    largest = x_start[-1]
+    scale = np.tile([largest, lam * largest, largest**2, s**2], z.size)
     path: Any = solve_ivp(
-        slopes, (0, math.inf), begin, events=excess, method="LSODA", rtol=1e-8, atol=1e-12 * scale
+        slopes,
+        (0, math.inf),
+        np.ravel(begin, order="F"),
+        events=excess,
+        method="LSODA",
+        rtol=1e-8,
+        atol=1e-12 * scale,
+        lband=3,  # coordinates do not see each other
+        uband=3,
     )
     return float(path.t_events[0][0])
 

@@ -158,18 +158,20 @@ def _log_outward(x_core: float, gap: float, kappa: float) -> float:
     return log_integral(log_f, slope, rise=1.0, fall=kappa)
 
 
-def _inward_slopes(x_core: float, gap: float, kappa: float) -> tuple[float, float]:
+def _inward_slopes(
+    log_whole: float, x_core: float, gap: float, kappa: float
+) -> tuple[float, float]:
     """Derivatives of `_log_inward` in x* and in the gap: U(1, 1+κ, x) at the ends."""
-    log_whole = _log_inward(x_core, gap, kappa)
     at_core, at_start = (
         math.exp(_log_tricomi(1.0, 1 + kappa, x) - log_whole) for x in (x_core, x_core + gap)
     )
     return at_start - at_core, at_start
 
 
-def _outward_slopes(x_core: float, gap: float, kappa: float) -> tuple[float, float]:
+def _outward_slopes(
+    log_whole: float, x_core: float, gap: float, kappa: float
+) -> tuple[float, float]:
     """Derivatives of `_log_outward` in x* and in the gap: M(1, 1+κ, x)/κ at the ends."""
-    log_whole = _log_outward(x_core, gap, kappa)
     at_core, at_start = (
         math.exp(_log_kummer(1.0, 1 + kappa, x) - log_whole)
         for x in (x_core, max(0.0, x_core - gap))
