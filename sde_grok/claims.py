@@ -56,8 +56,9 @@ class Comparison:
     expected : Estimate
         What the claim says; with a standard error if it was measured, too.
     allowed : float
-        Error, as a fraction of the expected number, that the claim admits: the size of the terms
-        that an approximate law leaves out, or the accuracy of a computed number.
+        Error that the claim admits, as a fraction of the expected number (as it is if that is 0):
+        the size of the terms that an approximate law leaves out, or the accuracy of a computed
+        number.
     """
 
     what: str
@@ -89,7 +90,7 @@ class Comparison:
     @property
     def holds(self) -> bool:
         """Whether the difference is chance, or within what is allowed."""
-        room = LARGEST_Z * self.stderr + self.allowed * abs(self.expected.value)
+        room = LARGEST_Z * self.stderr + self.allowed * (abs(self.expected.value) or 1.0)
         return abs(self.difference) <= room
 
     def __str__(self) -> str:
