@@ -182,7 +182,8 @@ def direction_averaged_steps(
 
     Notes
     -----
-    Provenance: derived; relative error of order 1/d, besides the model's (see the module).
+    Claim `crossover`. Provenance: derived; relative error of order 1/d, besides the model's (see
+    the module).
     """
     start = number("rho2_start", rho2_start, low=0)
     core = number("rho2_core", rho2_core, low=0)

@@ -111,8 +111,8 @@ def law_limit(rho2_start: float, rho2_core: float, *, dim: float, gamma: float, 
 
     Notes
     -----
-    Provenance: derived; the limit d → ∞ of the exact mean at fixed V₀/V_∞ and V*/V_∞, with a
-    relative error of order 1/d. Holds outward, too, for V₀ < V* < V_∞.
+    Claim `law-limit`. Provenance: derived; the limit d → ∞ of the exact mean at fixed V₀/V_∞ and
+    V*/V_∞, with a relative error of order 1/d. Holds outward, too, for V₀ < V* < V_∞.
     """
     start = number("rho2_start", rho2_start, low=0)
     core = number("rho2_core", rho2_core, low=0)
@@ -153,8 +153,9 @@ def kramers_limit(rho2_core: float, *, dim: float, gamma: float, q2: float) -> f
 
     Notes
     -----
-    Provenance: derived; Laplace's method on the exact mean, with a relative error of order 1/d at
-    fixed ν. The start drops out: from anywhere at or above V_∞ relaxation costs O(ln d)/γ only.
+    Claim `kramers-limit`. Provenance: derived; Laplace's method on the exact mean, with a relative
+    error of order 1/d at fixed ν. The start drops out: from anywhere at or above V_∞ relaxation
+    costs O(ln d)/γ only.
     """
     log_time = log_kramers_limit(rho2_core, dim=dim, gamma=gamma, q2=q2)
     return math.inf if log_time >= 709.0 else exp(log_time)

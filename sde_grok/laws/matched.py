@@ -50,8 +50,8 @@ def matched_steps(
 
     Notes
     -----
-    Provenance: derived (matched asymptotics). Describes the reduced rung; the memory of Adam's
-    moments is left out (`mean_field_steps` has it).
+    Claims `b-test` and `regimes`. Provenance: derived (matched asymptotics). Describes the reduced
+    rung; the memory of Adam's moments is left out (`mean_field_steps` has it).
     """
     crossover = direction_averaged_steps(
         rho2_start, rho2_core, dim=dim, eta=eta, lam=lam, sigma=sigma, batch_size=batch_size

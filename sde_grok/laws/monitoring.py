@@ -47,9 +47,10 @@ def monitored_core(rho_core: float, *, q: float, dt: float, inward: bool) -> flo
 
     Notes
     -----
-    Provenance: derived by Siegmund (Sequential Analysis, 1985) and Broadie, Glasserman and Kou
-    (Mathematical Finance 7, 1997), after Chernoff (1965). Leading order in √Δt; assumes additive
-    noise, as the radius has, and Gaussian steps small against the distance travelled.
+    Claim `monitoring`. Provenance: derived by Siegmund (Sequential Analysis, 1985) and Broadie,
+    Glasserman and Kou (Mathematical Finance 7, 1997), after Chernoff (1965). Leading order in √Δt;
+    assumes additive noise, as the radius has, and Gaussian steps small against the distance
+    travelled.
     """
     core = number("rho_core", rho_core, low=0)
     q = number("q", q, low=0)
@@ -85,7 +86,8 @@ def evaluated_steps(steps: float, *, every: float) -> float:
 
     Notes
     -----
-    Provenance: derived. Assumes that T varies by more than m, or has no relation to the grid: its
+    Provenance: derived, for a passage in continuous time; if T is a whole number of steps, the shift
+    is (m − 1)/2. Assumes that T varies by more than m, or has no relation to the grid: its
     phase is then uniform, and the noticed time has the additional standard deviation m/√12. In a
     difference of two noticed times, as a delay T_grok − T_mem is, the shifts cancel, and the
     standard deviation is m/√6.

@@ -70,8 +70,9 @@ def mean_passage_time(
 
     Notes
     -----
-    Provenance: derived, from the radial model of arXiv 2606.30388 (known here second-hand).
-    Assumes ∇L = 0, isotropic noise and time-continuous observation. DLMF §13.4.
+    Claims `radial-mean` and `radial-rung`. Provenance: derived, from the radial model of arXiv
+    2606.30388 (known here second-hand). Assumes ∇L = 0, isotropic noise and time-continuous
+    observation. DLMF §13.4.
     """
     log_mean = log_mean_passage_time(rho2_start, rho2_core, dim=dim, gamma=gamma, q2=q2)
     return exp(log_mean) if log_mean < 709.0 else math.inf

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sde_grok.laws.crossover import direction_averaged_steps
 from sde_grok.laws.limits import law_limit
+from sde_grok.laws.matched import matched_steps
+from sde_grok.laws.mean_field import mean_field_steps
 from sde_grok.validate.ladder import GEOMETRY, NOISE, RungResult, example
 from sde_grok.validate.networks import Prediction
 
@@ -40,7 +41,7 @@ def ladder_figure(results: Sequence[RungResult]) -> Figure:
 
 def _rungs(axes: Axes, results: Sequence[RungResult]) -> None:
     decay, lam = results[0].decay, results[0].lam
-    batches = np.geomspace(30, 1e6, 60)
+    batches = np.geomspace(30, 1e6, 30)
     start, core = GEOMETRY.rho_start**2, GEOMETRY.rho_core**2
     s = NOISE.sigma / np.sqrt(batches)
     gamma = lam / s if decay == "coupled" else np.full_like(s, lam)
@@ -48,10 +49,13 @@ def _rungs(axes: Axes, results: Sequence[RungResult]) -> None:
     limit = law_limit(start, core, dim=GEOMETRY.dim, gamma=gamma, q2=eta) / eta
     axes.plot(batches, limit, color="0.35", ls="--", label="law limit with floor")
     if decay == "coupled":
-        crossover = direction_averaged_steps(
-            start, core, dim=GEOMETRY.dim, eta=eta, lam=lam, sigma=NOISE.sigma, batch_size=batches
-        )
-        axes.plot(batches, crossover, color="0.35", label="crossover law")
+        coupled = example("coupled", lam, 1)
+        point = {"dim": GEOMETRY.dim, "eta": eta, "lam": lam, "sigma": NOISE.sigma}
+        matched = matched_steps(start, core, batch_size=batches, **point)
+        axes.plot(batches, matched, color="0.35", label="matched law")
+        memory = {"beta1": coupled.beta1, "beta2": coupled.beta2}
+        field = mean_field_steps(start, core, batch_size=batches, **point, **memory)
+        axes.plot(batches, field, color="0.35", ls=":", label="mean-field law")
     for rung, marker in RUNG_MARKERS.items():
         mine = [r for r in results if r.rung == rung]
         axes.errorbar(

@@ -12,7 +12,8 @@ from typing import Any
 
 from sde_grok.escape import simulate_escape
 from sde_grok.geometry import Geometry
-from sde_grok.laws.crossover import direction_averaged_steps
+from sde_grok.laws.matched import matched_steps
+from sde_grok.laws.mean_field import mean_field_steps
 from sde_grok.laws.monitoring import monitored_core
 from sde_grok.laws.passage import mean_passage_time
 from sde_grok.noise import IsotropicNoise
@@ -133,24 +134,25 @@ def deviation(mean: Estimate, reference: Estimate) -> Deviation:
 
 
 def closed_form(optimizer: Optimizer, system: System) -> tuple[str, float]:
-    """Name and value (steps) of the closed form nearest to a rung.
+    """Name and value (steps) of the closed form of a rung.
 
     The radial rung has an exact mean, and so has a decoupled one of any kind, whose preconditioner
-    is constant; a chain is seen at each step only. With coupled decay the crossover law follows √v
-    along the path, but leaves out noise and memory.
+    is constant; a chain is seen at each step only. With coupled decay √v follows the path: the
+    matched law has that and the noise floor, the mean-field law also the memory of m and v.
     """
     start, core = GEOMETRY.rho_start**2, GEOMETRY.rho_core**2
-    if optimizer.decay == "coupled" and system != "radial":
-        steps = direction_averaged_steps(
-            start,
-            core,
-            dim=GEOMETRY.dim,
-            eta=optimizer.eta,
-            lam=optimizer.lam,
-            sigma=NOISE.sigma,
-            batch_size=optimizer.batch_size,
-        )
-        return "crossover", steps
+    point: dict[str, float] = {
+        "dim": GEOMETRY.dim,
+        "eta": optimizer.eta,
+        "lam": optimizer.lam,
+        "sigma": NOISE.sigma,
+        "batch_size": optimizer.batch_size,
+    }
+    if optimizer.decay == "coupled" and system == "reduced":
+        return "matched", float(matched_steps(start, core, **point))
+    if optimizer.decay == "coupled" and system in {"discrete", "joint"}:
+        point |= {"beta1": optimizer.beta1, "beta2": optimizer.beta2}
+        return "mean field", float(mean_field_steps(start, core, **point))
     rates = radial_rates(optimizer, NOISE.sigma)
     assert rates is not None
     gamma, q2 = rates
@@ -216,8 +218,7 @@ def reasons(
         pull = f"λ|θᵢ| is {_pull_to_noise(optimizer):.2g} s at the start, not ≪ s = σ/√b"
         found.append(f"{from_above} from reduced: {pull}")
     if system != "radial" and not from_law.agrees:
-        lacks = "no noise" if system == "reduced" else f"no noise and no memory ({remembers})"
-        found.append(f"{from_law} from its law, which has {lacks}")
+        found.append(f"{from_law} from its law, which leaves out terms of order 1/d")
     return tuple(found)
 
 
