@@ -274,11 +274,11 @@ def figure(data: Mapping[str, Any]) -> Figure:
         )
         axes.set(
             title=f"{shape}, $Y_0$ = {y_start:g}",
-            xlabel=r"$(\eta/b)\,\sigma^2/s^2$ (parameter units$^2$)",
-            ylabel=r"$\rho_M^2$ (parameter units$^2$)",
+            xlabel=r"$\eta/b$ (units $g = \sigma/s = 1$)",
+            ylabel=r"$\rho_M^2$ (same units)",
             ylim=(0.98 * exact.min(), 1.02 * max(exact.max(), exact[0] + 0.2)),
         )
-    figure.axes[1].legend(loc="lower right")
+    figure.axes[1].legend(loc="upper left")
     return figure
 
 

@@ -60,8 +60,9 @@ def square_root_rule(
 
     Notes
     -----
-    Provenance: the rule is claimed by arXiv 2205.10287, for no decay; that of λ is derived. A power
-    law η^p λ^q b^r has the ratio c^(1 + p/2 + r), or c^(1 + (p+q)/2 + r) if decoupled.
+    Claim `square-root-rule`. Provenance: the rule is claimed by arXiv 2205.10287, for no decay;
+    that of λ is derived. A power law η^p λ^q b^r has the ratio c^(1 + p/2 + r), or c^(1 + (p+q)/2 +
+    r) if decoupled.
     """
     c = positive("factor", factor)
     eta, lam = positive("eta", eta), number("lam", lam, low=0)

@@ -47,7 +47,7 @@ def init_shell_mean(sizes: ArrayLike, variances: ArrayLike) -> float:
 
     Notes
     -----
-    Provenance: derived. Holds whatever the law of the entries, for mean 0.
+    Claim `nesting`. Provenance: derived. Holds whatever the law of the entries, for mean 0.
     """
     p, sigma2 = _checked(sizes, variances)
     return float(np.sum(p * sigma2))

@@ -238,8 +238,9 @@ def isotropic_c_g(*, dim: float, sigma: float, batch_size: float, decay: str = "
 
     Notes
     -----
-    Provenance: derived. The floor V_∞ = dq²/(2γ) of the radial rung in the noise-dominated regime,
-    q² = η, γ = λ√b/σ (coupled) or λ (decoupled); the core is taken as the floor above (ρ_G⁽⁰⁾)².
+    Claim `theorem-2`. Provenance: derived. The floor V_∞ = dq²/(2γ) of the radial rung in the
+    noise-dominated regime, q² = η, γ = λ√b/σ (coupled) or λ (decoupled); the core is taken as the
+    floor above (ρ_G⁽⁰⁾)².
     """
     dim = number("dim", dim, low=0, open_low=True)
     sigma = number("sigma", sigma, low=0)
@@ -293,8 +294,9 @@ def quadratic_memorization_radius(
 
     Notes
     -----
-    Provenance: derived; exact for the model, but for the rounding of 1 − φ, of order 1e-13/(γτ).
-    Assumes a constant s. For s = σ/√b, c_M is O(√b), and the expansion one in η/√b.
+    Claim `theorem-1`. Provenance: derived; exact for the model, but for the rounding of 1 − φ, of
+    order 1e-13/(γτ). Assumes a constant s. For s = σ/√b, c_M is O(√b), and the expansion one in
+    η/√b.
     """
     given = _landscape(x2_start, x2_core, y2_start, fitted_dim, dim, fitted_rate, gamma)
     x_start, x_core, y_start, n, d, g, gamma = given

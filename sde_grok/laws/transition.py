@@ -73,8 +73,8 @@ def transition_time(
 
     Notes
     -----
-    Provenance: claimed by arXiv 2606.30388, as reported second-hand. s̄ is the noise-dominated
-    scale; the claim is s̄ = O(1/√b).
+    Claims `theorem-3` and `leading-exponents`. Provenance: claimed by arXiv 2606.30388, as reported
+    second-hand. s̄ is the noise-dominated scale; the claim is s̄ = O(1/√b).
     """
     eta = number("eta", eta, low=0, open_low=True)
     lam = number("lam", lam, low=0)
