@@ -8,7 +8,7 @@ and in the literature, are in steps and share one signature (`sde_grok.laws.sign
 from sde_grok.laws.batch_rule import square_root_rule
 from sde_grok.laws.crossover import crossover_steps, direction_averaged_steps
 from sde_grok.laws.exponents import Exponents, exponents, regime
-from sde_grok.laws.init_shell import init_shell_mean, init_shell_sd
+from sde_grok.laws.init_shell import init_shell_mean, init_shell_quantile, init_shell_sd
 from sde_grok.laws.limits import (
     kramers_limit,
     law_limit,
@@ -49,7 +49,9 @@ from sde_grok.laws.radii import (
     quadratic_memorization_coefficients,
     quadratic_memorization_radius,
 )
+from sde_grok.laws.survival import passage_density, survival_function
 from sde_grok.laws.transition import TransitionConstants, isotropic_constants, transition_time
+from sde_grok.laws.variance import log_passage_time_variance, passage_time_variance
 
 __all__ = [
     "BARRIER_SHIFT",
@@ -71,6 +73,7 @@ __all__ = [
     "generalization_radius",
     "gradient_flow_law",
     "init_shell_mean",
+    "init_shell_quantile",
     "init_shell_sd",
     "isotropic_c_g",
     "isotropic_constants",
@@ -80,6 +83,7 @@ __all__ = [
     "leading_law",
     "log_kramers_limit",
     "log_mean_passage_time",
+    "log_passage_time_variance",
     "matched_steps",
     "mean_field_steps",
     "mean_passage_time",
@@ -91,6 +95,8 @@ __all__ = [
     "norm_first_passage_law",
     "norm_separation_law",
     "omnigrok_law",
+    "passage_density",
+    "passage_time_variance",
     "pinned_norm_law",
     "quadratic_memorization_coefficients",
     "quadratic_memorization_radius",
@@ -98,5 +104,6 @@ __all__ = [
     "ridge_lower_bound",
     "square_root_rule",
     "stagewise_law",
+    "survival_function",
     "transition_time",
 ]

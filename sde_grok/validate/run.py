@@ -93,10 +93,10 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
     failures += [line for r in rungs for line in with_its_rung(r, r.failures)]
     summary = summarise(predictions)
     console.print(claims_table(checked))
-    print_lines(
-        console,
-        [f"{v.claim}, contradicted: {line}" for _, v, _ in checked for line in v.contradictions],
-    )
+    print_lines(console, ["Where they hold, as found:"])
+    print_lines(console, [f"  {v.claim}: {v.validity}" for _, v, _ in checked])
+    contradictions = [f"  {v.claim}: {c}" for _, v, _ in checked for c in v.contradictions]
+    print_lines(console, ["Contradicted:", *contradictions] if contradictions else [])
     console.print(ladder_table(rungs, n_paths))
     reasons = [line for r in rungs for line in with_its_rung(r, r.reasons)]
     print_lines(console, [*reasons, *(f"FAILED: {failure}" for failure in failures)])
@@ -172,24 +172,25 @@ def collect(items: Iterator[Any], into: list[Any], what: str, console: Console) 
 
 
 def claims_table(checked: Sequence[Checked]) -> Table:
-    """Claim by claim: what its algebra and its numbers say, and where it holds."""
+    """Claim by claim: what its algebra and its numbers say."""
     table = Table(
         title="The claims of the theory",
         caption="Algebra: identities that SymPy reduces to 0. Numbers: comparisons that agree within "
-        "4 standard errors and what the law leaves out. claimed: by the paper, as reported.",
+        "4 standard errors (σ) and what the law leaves out. claimed: by a paper, as reported.",
         **NARROW,
     )
-    for name in ("claim", "provenance", "algebra", "numbers", "verdict", "range of validity found"):
-        table.add_column(name, overflow="fold" if name.startswith("range") else "ellipsis")
+    for name in ("claim", "provenance", "algebra", "numbers", "largest", "verdict"):
+        table.add_column(name, justify="right" if name == "largest" else "left")
     for _, verdict, _ in checked:
         symbolic, numeric = verdict.symbolic, verdict.numeric
+        largest = max((abs(c.z) for c in numeric if math.isfinite(c.z)), default=math.nan)
         table.add_row(
             verdict.claim,
             verdict.provenance,
             f"{sum(r.holds for r in symbolic)} of {len(symbolic)}",
             f"{sum(c.holds for c in numeric)} of {len(numeric)}",
+            f"{largest:.1f} σ" if math.isfinite(largest) else "–",
             verdict.conclusion,
-            verdict.validity,
         )
     return table
 
