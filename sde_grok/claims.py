@@ -119,6 +119,8 @@ class Verdict:
         Range of validity found, with its numbers.
     data : mapping
         What the script's figure shows.
+    table : sequence of mappings
+        Rows of numbers that belong to the verdict, all with the same columns.
     """
 
     claim: str
@@ -127,6 +129,7 @@ class Verdict:
     numeric: Sequence[Comparison]
     validity: str
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    table: Sequence[Mapping[str, float]] = ()
 
     @property
     def holds(self) -> bool:
@@ -157,6 +160,7 @@ class Verdict:
             "provenance": self.provenance,
             "verdict": self.conclusion,
             "validity": self.validity,
+            "table": [dict(row) for row in self.table],
             "symbolic": [
                 {"what": r.what, "residual": r.expression, "holds": r.holds} for r in self.symbolic
             ],
@@ -215,4 +219,8 @@ def report(verdict: Verdict) -> int:
         mark = "" if comparison.holds else "  <- contradicted"
         print(f"  numbers  {comparison}{mark}")
     print(f"  range    {verdict.validity}")
+    for i, row in enumerate(verdict.table):
+        if i == 0:
+            print("  table    " + " ".join(f"{name:>14}" for name in row))
+        print("           " + " ".join(f"{value:14.6g}" for value in row.values()))
     return int(verdict.is_failure)
