@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -30,15 +28,6 @@ def test_the_two_commands_are_one_line_each():
 def test_files_that_the_readme_shows_exist():
     for path in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / path).is_file(), path
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("script", sorted(p.name for p in (ROOT / "theory").glob("*.py")))
-def test_theory_scripts_find_no_failure(script):
-    run = subprocess.run(
-        [sys.executable, str(ROOT / "theory" / script)], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_importing_the_package_is_light():

@@ -38,6 +38,15 @@ def test_every_script_and_every_figure_is_in_the_registry():
 
 
 @EACH
+def test_the_folders_readme_lists_the_claim(name):
+    claim = CLAIMS[name]
+    row = (
+        f"| `{name}` | [{claim.script}]({claim.script}) | {claim.statement} | {claim.provenance} |"
+    )
+    assert row in (FOLDER / "README.md").read_text("utf-8").splitlines()
+
+
+@EACH
 def test_registry_and_code_agree(name):
     claim = CLAIMS[name]
     module_name, _, law_name = claim.law.rpartition(".")

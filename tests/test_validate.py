@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from sde_grok import cli
+from sde_grok.claims import Comparison, Verdict
 from sde_grok.plotting import paper_style, save_figure
 from sde_grok.reference_runs import load_cells, load_runs
 from sde_grok.results import Estimate
 from sde_grok.validate import ladder, run_validation
+from sde_grok.validate.claims import load_claims
 from sde_grok.validate.figures import ladder_figure
 from sde_grok.validate.networks import Prediction, between_looks, predict, summarise
 
@@ -129,16 +132,22 @@ def test_cells_with_a_run_without_delay_are_not_compared():
 
 
 @pytest.mark.slow
-def test_validation_writes_what_it_promises(tmp_path, capsys):
+def test_validation_writes_what_it_promises(tmp_path, capsys, monkeypatch):
+    few = [c for c in load_claims() if c.id in {"radial-mean", "leading-exponents", "nesting"}]
+    monkeypatch.setattr("sde_grok.validate.run.load_claims", lambda: few)
     report = run_validation(tmp_path, seed=3, n_paths=32)
-    names = {"ladder.png", "ladder.pdf", "networks.png", "networks.pdf", "validate.json"}
-    assert {path.name for path in tmp_path.iterdir()} == names
+    figures = {"ladder", "networks", "measured"}
+    names = {f"{figure}{kind}" for figure in figures for kind in (".png", ".pdf")}
+    assert {path.name for path in tmp_path.iterdir()} == names | {"validate.json"}
     written = json.loads((tmp_path / "validate.json").read_text("utf-8"))
     assert len(written["ladder"]) == 24
     assert len(written["networks"]) == 23
+    assert [claim["claim"] for claim in written["claims"]] == [claim.id for claim in few]
+    assert written["claims"][0]["numeric"][0]["holds"] is True
+    assert written["claims"][0]["statement"] == few[0].statement
     assert written["ladder"][0]["mean"] == report["ladder"][0]["mean"]
     printed = capsys.readouterr().out
-    for words in ("The ladder", "Measured runs", "the measured delay is"):
+    for words in ("The claims", "The ladder", "Measured runs", "the measured delay is"):
         assert words in printed
     # With decoupled shrinkage all rungs agree with the exact mean: |z| < 4 in 8 comparisons fails
     # by chance once in 2000 seeds.
@@ -155,3 +164,20 @@ def test_figures_are_the_same_bytes_each_time(tmp_path):
         second = save_figure(ladder_figure(results), tmp_path / "second")
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes()
+
+
+def test_a_failed_derivation_is_a_failure_and_a_contradicted_claim_is_none(monkeypatch, tmp_path):
+    off = Comparison("mean", Estimate(2.0, 0.1), Estimate(1.0))
+    claims = [c for c in load_claims() if c.id in {"radial-mean", "nesting"}]
+    verdicts = [Verdict(c.id, c.provenance, [], [off], "nowhere") for c in claims]
+    found = [(c, v, None) for c, v in zip(claims, verdicts, strict=True)]
+    monkeypatch.setattr("sde_grok.validate.run.load_claims", lambda: claims)
+    monkeypatch.setattr("sde_grok.validate.run.check_claims", lambda *_: iter(found))
+    monkeypatch.setattr("sde_grok.validate.run.check_ladder", lambda *_: iter(()))
+    monkeypatch.setattr("sde_grok.validate.run.predict", lambda *_: iter(()))
+    monkeypatch.setattr("sde_grok.validate.run.ladder_figure", lambda _: Figure())
+    monkeypatch.setattr("sde_grok.validate.run.network_figure", lambda _: Figure())
+    report = run_validation(tmp_path, seed=0)
+    (failure,) = report["failures"]
+    assert failure == "radial-mean: mean: 2.00 ± 0.10, expected 1 (+100.00%, +10.0 σ)"
+    assert [claim["verdict"] for claim in report["claims"]] == ["contradicted", "contradicted"]

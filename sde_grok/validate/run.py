@@ -117,7 +117,8 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
         "wall_seconds": time.perf_counter() - began,
     }
     write_json(out / "validate.json", report)
-    wrote = f"wrote {', '.join(output_files(claims))} to {out} in {report['wall_seconds']:.0f} s"
+    took = f"in {report['wall_seconds']:.0f} s"
+    wrote = f"wrote validate.json and {len(figures)} figures (PNG and PDF) to {out} {took}"
     print_lines(console, [wrote])
     return report
 
