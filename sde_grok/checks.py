@@ -9,6 +9,8 @@ from typing import Any
 
 from sde_grok.dual import Dual, value_of
 
+LONGEST = 80  # characters of a value in an error message
+
 __all__ = ["MissingExtra", "ParameterError", "choice", "integer", "number"]
 
 
@@ -29,6 +31,8 @@ class ParameterError(ValueError):
         self.field, self.value, self.allowed = field, value, allowed
         shape = getattr(value, "shape", ())
         shown = f"array of shape {shape}" if shape else repr(value)
+        if len(shown) > LONGEST:
+            shown = shown[: LONGEST - 1] + "…"
         super().__init__(f"{field} = {shown}: must be {allowed}")
 
     def __reduce__(self) -> tuple[type[ParameterError], tuple[str, object, str]]:
@@ -65,18 +69,30 @@ def number(
     Floats throughout: a kernel compiled for a float is not compiled again for an integer. A dual
     number stays one.
     """
-    left = f"> {low:g}" if open_low else f">= {low:g}"
-    right = f"< {high:g}" if open_high else f"<= {high:g}"
+    left = f"> {_shown(low)}" if open_low else f">= {_shown(low)}"
+    right = f"< {_shown(high)}" if open_high else f"<= {_shown(high)}"
     bounds = ([left] if low > -math.inf else []) + ([right] if high < math.inf else [])
     allowed = f"a finite number {' and '.join(bounds)}".strip()
     try:
         x = float(value_of(value))
     except (TypeError, ValueError, OverflowError):
         raise ParameterError(field, value, allowed) from None
+    is_number = not isinstance(value, (bool, str, bytes)) and _kind(value) != "b"
     inside = (x > low if open_low else x >= low) and (x < high if open_high else x <= high)
-    if isinstance(value, bool) or not math.isfinite(x) or not inside:
+    if not (is_number and math.isfinite(x) and inside):
         raise ParameterError(field, value, allowed)
     return value if isinstance(value, Dual) else x  # type: ignore[return-value]
+
+
+def _shown(bound: float) -> str:
+    """Write a bound in few digits, if they are all of it."""
+    short = f"{bound:g}"
+    return short if float(short) == bound else repr(bound)
+
+
+def _kind(value: Any) -> str:
+    """NumPy's letter for the kind of a number, "" if it is none of NumPy's."""
+    return str(getattr(getattr(value, "dtype", None), "kind", ""))
 
 
 def integer(field: str, value: Any, *, low: int, high: int = 2**63 - 1) -> int:

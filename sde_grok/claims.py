@@ -11,12 +11,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from scipy.special import ndtr, stdtrit
+
 from sde_grok.results import Estimate
 
-__all__ = ["LARGEST_Z", "Comparison", "Provenance", "Residual", "Verdict", "report", "within"]
+__all__ = [
+    "FALSE_ALARM",
+    "LARGEST_Z",
+    "Comparison",
+    "Provenance",
+    "Residual",
+    "Verdict",
+    "report",
+    "within",
+]
 
-Provenance = Literal["claimed", "derived", "measured"]
-LARGEST_Z = 4.0  # false-alarm rate 6e-5 a comparison
+Provenance = Literal["claimed", "derived"]
+LARGEST_Z = 4.0
+FALSE_ALARM = 2 * float(ndtr(-LARGEST_Z))
+"""Probability 6e-5 that a comparison fails by chance."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +72,19 @@ class Comparison:
         Error that the claim admits, as a fraction of the expected number (as it is if that is 0):
         the size of the terms that an approximate law leaves out, or the accuracy of a computed
         number.
+    claimed : bool
+        Whether the expected number is what a paper claims. If it is not met, that is a result; if
+        one of ours is not, that is an error of ours.
+    freedom : float
+        Degrees of freedom of the standard error, if it is estimated from few numbers.
     """
 
     what: str
     measured: Estimate
     expected: Estimate
     allowed: float = 0.0
+    claimed: bool = False
+    freedom: float = math.inf
 
     @property
     def stderr(self) -> float:
@@ -88,14 +108,43 @@ class Comparison:
         return self.difference / abs(expected) if expected else math.nan
 
     @property
+    def room(self) -> float:
+        """Difference that may be: by chance, at the rate FALSE_ALARM, or as allowed."""
+        t = (
+            float(stdtrit(self.freedom, 1 - FALSE_ALARM / 2))
+            if self.freedom < math.inf
+            else LARGEST_Z
+        )
+        return t * self.stderr + self.allowed * (abs(self.expected.value) or 1.0)
+
+    @property
+    def used(self) -> float:
+        """Part of the room that the difference takes; beyond 1 it does not hold."""
+        return abs(self.difference) / self.room if self.room > 0 else math.inf
+
+    @property
     def holds(self) -> bool:
-        """Whether the difference is chance, or within what is allowed."""
-        room = LARGEST_Z * self.stderr + self.allowed * (abs(self.expected.value) or 1.0)
-        return abs(self.difference) <= room
+        """Whether the difference may be."""
+        return abs(self.difference) <= self.room
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers and words."""
+        return {
+            "what": self.what,
+            "measured": self.measured._asdict(),
+            "expected": self.expected._asdict(),
+            "allowed": self.allowed,
+            "claimed": self.claimed,
+            "room": self.room,
+            "z": self.z,
+            "fraction": self.fraction,
+            "holds": self.holds,
+        }
 
     def __str__(self) -> str:
         off = [f"{self.fraction:+.2%}"] if math.isfinite(self.fraction) else []
         off += [f"{self.z:+.1f} σ"] if math.isfinite(self.z) else []
+        off += [f"{self.freedom:g} degrees of freedom"] if self.freedom < math.inf else []
         off += [f"allowed {self.allowed:.2g}"] if self.allowed else []
         return f"{self.what}: {self.measured}, expected {self.expected} ({', '.join(off)})"
 
@@ -108,9 +157,8 @@ class Verdict:
     ----------
     claim : str
         Its id in `theory/claims.toml`.
-    provenance : {"claimed", "derived", "measured"}
-        Claimed by arXiv 2606.30388 or another paper (as reported), derived from the model here, or
-        measured on real networks.
+    provenance : {"claimed", "derived"}
+        Claimed by arXiv 2606.30388 or another paper (as reported), or derived from the model here.
     symbolic : sequence of Residual
         Checks of the algebra.
     numeric : sequence of Comparison
@@ -131,6 +179,11 @@ class Verdict:
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     table: Sequence[Mapping[str, float]] = ()
 
+    def __post_init__(self) -> None:
+        if not self.symbolic or not self.numeric:
+            message = f"{self.claim}: a verdict needs checks of the algebra and of the numbers"
+            raise ValueError(message)
+
     @property
     def holds(self) -> bool:
         """Whether every check holds."""
@@ -144,14 +197,13 @@ class Verdict:
     @property
     def contradictions(self) -> tuple[str, ...]:
         """What does not hold, with its numbers."""
-        algebra = [f"{r.what}: residual {r.expression}" for r in self.symbolic if not r.holds]
-        return (*algebra, *(str(c) for c in self.numeric if not c.holds))
+        return (*self.errors, *(str(c) for c in self.numeric if c.claimed and not c.holds))
 
     @property
-    def is_failure(self) -> bool:
-        """Whether an error of ours is found: a contradiction of what was derived, not claimed."""
-        algebra = any(not r.holds for r in self.symbolic)
-        return algebra or (self.provenance == "derived" and not self.holds)
+    def errors(self) -> tuple[str, ...]:
+        """What of that is an error of ours: it was derived, not claimed."""
+        algebra = [f"{r.what}: residual {r.expression}" for r in self.symbolic if not r.holds]
+        return (*algebra, *(str(c) for c in self.numeric if not c.claimed and not c.holds))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and words, without the data of the figure."""
@@ -164,23 +216,15 @@ class Verdict:
             "symbolic": [
                 {"what": r.what, "residual": r.expression, "holds": r.holds} for r in self.symbolic
             ],
-            "numeric": [
-                {
-                    "what": c.what,
-                    "measured": c.measured._asdict(),
-                    "expected": c.expected._asdict(),
-                    "allowed": c.allowed,
-                    "z": c.z,
-                    "fraction": c.fraction,
-                    "holds": c.holds,
-                }
-                for c in self.numeric
-            ],
+            "numeric": [c.as_dict() for c in self.numeric],
         }
 
 
 def within(
-    name: str, values: Sequence[float], deviations: Sequence[float], limit: float = 0.01
+    name: str,
+    values: Sequence[float],
+    deviations: Sequence[float | Estimate],
+    limit: float = 0.01,
 ) -> str:
     """Say for which of the values tried the deviation is within `limit`, and the worst.
 
@@ -190,8 +234,9 @@ def within(
         What the values are, as "b".
     values : sequence of float
         Values tried.
-    deviations : sequence of float
-        Relative deviation of the law at each.
+    deviations : sequence of float or Estimate
+        Relative deviation of the law at each; with a standard error if it was simulated. One that
+        may be within the limit by less than 2 standard errors, or beyond, is called open.
     limit : float
         Deviation up to which the law is called valid.
 
@@ -200,14 +245,24 @@ def within(
     str
         One phrase with the numbers.
     """
-    good = [value for value, off in zip(values, deviations, strict=True) if abs(off) <= limit]
-    worst = max(range(len(values)), key=lambda i: abs(deviations[i]))
-    most = f"{deviations[worst]:+.2%} at {name} = {values[worst]:g}"
-    if not good:
-        return f"not within {limit:.0%} at any {name} tried: {most}"
-    if len(good) == len(values):
-        return f"within {limit:.0%} at all {name} tried, {min(values):g} to {max(values):g}: {most}"
-    return f"within {limit:.0%} at {name} = {', '.join(f'{v:g}' for v in good)}; {most}"
+    found = [Estimate(*d) if isinstance(d, tuple) else Estimate(d) for d in deviations]
+    good = [abs(d.value) + 2 * d.stderr <= limit for d in found]
+    bad = [not abs(d.value) - 2 * d.stderr <= limit for d in found]
+    sizes = [abs(d.value) if math.isfinite(d.value) else math.inf for d in found]
+    worst = sizes.index(max(sizes))
+    spread = f" ± {found[worst].stderr:.1%}" if found[worst].stderr > 0 else ""
+    most = f"{found[worst].value:+.2%}{spread} at {name} = {values[worst]:.4g}"
+    percent = f"{100 * limit:g} %"
+    groups = {
+        f"within {percent}": good,
+        "open": [not g and not b for g, b in zip(good, bad, strict=True)],
+    }
+    said = [
+        f"{words} at {name} = {', '.join(f'{v:.4g}' for v, m in zip(values, mask, strict=True) if m)}"
+        for words, mask in groups.items()
+        if any(mask)
+    ]
+    return ", ".join(said or [f"not within {percent} at any {name} tried"]) + f"; {most}"
 
 
 def report(verdict: Verdict) -> int:
@@ -223,4 +278,4 @@ def report(verdict: Verdict) -> int:
         if i == 0:
             print("  table    " + " ".join(f"{name:>14}" for name in row))
         print("           " + " ".join(f"{value:14.6g}" for value in row.values()))
-    return int(verdict.is_failure)
+    return int(bool(verdict.errors))

@@ -45,7 +45,7 @@ class Dual:
         return _chain(self.value - value_of(other), (self, 1.0), (other, -1.0))
 
     def __rsub__(self, other: Any) -> Dual:
-        return _chain(other - self.value, (self, -1.0))
+        return _chain(value_of(other) - self.value, (self, -1.0))
 
     def __mul__(self, other: Any) -> Dual:
         x, y = self.value, value_of(other)
@@ -56,12 +56,14 @@ class Dual:
         return _chain(x / y, (self, 1 / y), (other, -x / y / y))
 
     def __rtruediv__(self, other: Any) -> Dual:
-        return _chain(other / self.value, (self, -other / self.value / self.value))
+        quotient = value_of(other) / self.value
+        return _chain(quotient, (self, -quotient / self.value))
 
     def __pow__(self, other: Any) -> Dual:
         if isinstance(other, Dual):
             return exp(other * log(self))
-        return _chain(self.value**other, (self, other * self.value ** (other - 1)))
+        slope = other * self.value ** (other - 1) if other else 0.0
+        return _chain(self.value**other, (self, slope))
 
     def __rpow__(self, other: Any) -> Dual:
         return exp(self * math.log(other))
@@ -71,6 +73,9 @@ class Dual:
 
     def __abs__(self) -> Dual:
         return -self if self.value < 0 else self
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -96,7 +101,10 @@ class Dual:
 
 
 def value_of(x: Any) -> Any:
-    """Return the value of a dual number, or x itself."""
+    """Return the value of a dual number, or x itself, if it is a number."""
+    if isinstance(x, np.ndarray):
+        message = "a dual number is a number and does not mix with arrays"
+        raise TypeError(message)
     return x.value if isinstance(x, Dual) else x
 
 

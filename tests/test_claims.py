@@ -1,11 +1,13 @@
 """Verdicts follow from the checks, and from nothing else."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import sympy as sp
+from scipy.stats import norm, t
 
-from sde_grok.claims import Comparison, Residual, Verdict, report, within
+from sde_grok.claims import FALSE_ALARM, Comparison, Residual, Verdict, report, within
 from sde_grok.results import Estimate
 
 RIGHT = Comparison("right", Estimate(10.2, 0.1), Estimate(10.0))
@@ -14,10 +16,13 @@ ZERO = Residual("identity", sp.Integer(0))
 LEFT = Residual("no identity", sp.Symbol("x"))
 
 
-def verdict(*checks, provenance="derived"):
+CLAIMED = replace(WRONG, what="claimed", claimed=True)
+
+
+def verdict(*checks):
     return Verdict(
         "id",
-        provenance,
+        "derived",
         [c for c in checks if isinstance(c, Residual)],
         [c for c in checks if isinstance(c, Comparison)],
         "everywhere",
@@ -70,27 +75,62 @@ def test_one_check_that_fails_contradicts(checks, conclusion):
     assert verdict(*checks).holds is (conclusion == "holds")
 
 
-def test_a_contradicted_claim_of_the_paper_is_a_result_and_one_of_ours_an_error():
-    assert not verdict(ZERO, WRONG, provenance="claimed").is_failure
-    assert not verdict(ZERO, WRONG, provenance="measured").is_failure
-    assert verdict(ZERO, WRONG).is_failure
-    assert verdict(LEFT, RIGHT, provenance="claimed").is_failure
-    assert not verdict(ZERO, RIGHT).is_failure
+def test_a_contradicted_claim_of_a_paper_is_a_result_and_one_of_ours_an_error():
+    assert verdict(ZERO, RIGHT).errors == ()
+    result = verdict(ZERO, RIGHT, CLAIMED)
+    assert result.conclusion == "contradicted"
+    assert result.errors == ()
+    assert len(verdict(ZERO, RIGHT, CLAIMED, WRONG).errors) == 1
+    assert len(verdict(LEFT, RIGHT, CLAIMED).errors) == 1
 
 
 def test_contradictions_carry_their_numbers():
-    found = verdict(LEFT, RIGHT, WRONG).contradictions
-    assert found == ("no identity: residual x", "wrong: 10.50 ± 0.10, expected 10 (+5.00%, +5.0 σ)")
+    found = verdict(LEFT, RIGHT, CLAIMED, WRONG).contradictions
+    assert found == (
+        "no identity: residual x",
+        "wrong: 10.50 ± 0.10, expected 10 (+5.00%, +5.0 σ)",
+        "claimed: 10.50 ± 0.10, expected 10 (+5.00%, +5.0 σ)",
+    )
+
+
+def test_a_verdict_needs_checks():
+    with pytest.raises(ValueError, match="id: a verdict needs checks of the algebra and of the"):
+        verdict(ZERO)
+    with pytest.raises(ValueError, match="id: a verdict needs checks"):
+        verdict(RIGHT)
+
+
+def test_few_degrees_of_freedom_give_more_room():
+    few = Comparison("few", Estimate(10.5, 0.1), Estimate(10.0), freedom=7)
+    assert few.holds
+    assert few.room == pytest.approx(0.1 * t.isf(FALSE_ALARM / 2, 7), rel=1e-9)
+    assert replace(few, freedom=1e9).room == pytest.approx(WRONG.room, rel=1e-6)
+    assert norm.sf(4) * 2 == pytest.approx(FALSE_ALARM)
+    assert "7 degrees of freedom" in str(few)
+
+
+def test_part_of_the_room():
+    assert RIGHT.used == pytest.approx(0.5)
+    assert WRONG.used == pytest.approx(1.25)
+    assert Comparison("exact", Estimate(1.0), Estimate(1.0)).used == math.inf
 
 
 def test_a_report_is_printed_and_its_exit_code_is_that_of_the_check(capsys):
     assert report(verdict(ZERO, RIGHT)) == 0
     assert report(verdict(ZERO, WRONG)) == 1
-    assert report(verdict(ZERO, WRONG, provenance="claimed")) == 0
+    assert report(verdict(ZERO, CLAIMED)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "id (derived): holds"
     assert lines[4] == "id (derived): contradicted"
     assert lines[6].endswith("<- contradicted")
+
+
+def test_a_table_is_printed(capsys):
+    report(replace(verdict(ZERO, RIGHT), table=[{"eta": 0.5, "error": 1e-9}]))
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "  table               eta          error",
+        "                      0.5          1e-09",
+    ]
 
 
 def test_as_dict_is_plain():
@@ -104,9 +144,18 @@ def test_as_dict_is_plain():
 @pytest.mark.parametrize(
     ("deviations", "words"),
     [
-        ([0.001, -0.002], "within 1% at all b tried, 1 to 10: -0.20% at b = 10"),
-        ([0.001, -0.02], "within 1% at b = 1; -2.00% at b = 10"),
-        ([0.03, -0.02], "not within 1% at any b tried: +3.00% at b = 1"),
+        ([0.001, -0.002], "within 1 % at b = 1, 10; -0.20% at b = 10"),
+        ([0.001, -0.02], "within 1 % at b = 1; -2.00% at b = 10"),
+        ([0.03, -0.02], "not within 1 % at any b tried; +3.00% at b = 1"),
+        (
+            [0.001, Estimate(-0.01, 0.001)],
+            "within 1 % at b = 1, open at b = 10; -1.00% ± 0.1% at b = 10",
+        ),
+        (
+            [Estimate(0.0, 0.004), Estimate(-0.02, 0.004)],
+            "within 1 % at b = 1; -2.00% ± 0.4% at b = 10",
+        ),
+        ([0.001, math.nan], "within 1 % at b = 1; +nan% at b = 10"),
     ],
 )
 def test_range_of_validity_in_words(deviations, words):

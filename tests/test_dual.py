@@ -107,5 +107,16 @@ def test_checks_pass_dual_numbers_on():
         number("eta", dual(-2.0), low=0)
 
 
+def test_arrays_are_refused():
+    for operation in (lambda x, a: x + a, lambda x, a: a * x, lambda x, a: x / a):
+        with pytest.raises(TypeError, match="does not mix with arrays"):
+            operation(dual(2.0), np.array([1.0, 2.0]))
+
+
+def test_zero():
+    assert not dual(0.0)
+    assert (dual(0.0) ** 0).gradient[0] == 0
+
+
 def test_repr():
     assert repr(dual(2.0)) == "Dual(2.0, array([1.]))"

@@ -154,3 +154,12 @@ def test_bad_input(change, message):
     with pytest.raises(ParameterError) as error:
         direction_averaged_steps(**(SHELLS | EXAMPLE | {"batch_size": 100} | change))
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("ratio", [0.9, 1e-3, 1e-12, 1e-200])
+def test_noise_dominated_average_at_any_depth(ratio):
+    steps = direction_averaged_steps(
+        1.0, ratio, dim=100, eta=1e-3, lam=1e-7, sigma=1, batch_size=100
+    )
+    # (λ ρ₀/s√d)² = 1e-14
+    assert steps == pytest.approx(0.1 / 2e-10 * -math.log(ratio), rel=1e-12)

@@ -1,12 +1,14 @@
 """Laws written for numbers accept arrays."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 from sde_grok import laws
 from sde_grok.checks import ParameterError
 from sde_grok.laws import leading_law
-from sde_grok.laws.elementwise import elementwise
+from sde_grok.laws.elementwise import elementwise, elementwise_fields
 
 
 @elementwise
@@ -39,3 +41,21 @@ def test_one_bad_element_is_named():
 
 def test_public_names_are_documented():
     assert all(getattr(laws, name).__doc__ for name in laws.__all__)
+
+
+class Pair(NamedTuple):
+    total: float
+    ratio: float
+
+
+@elementwise_fields
+def pair(a: float, *, b: float) -> Pair:
+    return Pair(a + b, a / b)
+
+
+def test_fields_of_numbers_are_numbers_and_of_arrays_arrays():
+    assert pair(3, b=2) == (5, 1.5)
+    out = pair([[2], [4]], b=[1, 2])
+    assert isinstance(out, Pair)
+    assert out.total.tolist() == [[3, 4], [5, 6]]
+    assert out.ratio.tolist() == [[2, 1], [4, 2]]

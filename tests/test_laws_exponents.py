@@ -109,8 +109,32 @@ def test_no_exponents_where_there_is_no_time():
 
 def test_a_law_that_cannot_be_differentiated_says_so():
     mean_field = on_shell(laws.mean_field_steps, beta1=0.9, beta2=0.999)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="is not made of differentiable parts"):
         exponents(mean_field, AT)
+
+
+def test_a_finite_mean_to_the_origin_has_exponents():
+    law = radial(1.0, 0.0, 1, loud=100.0)
+    assert exponents(law, AT).batch_size == pytest.approx(differences(law, "batch_size"), abs=2e-9)
+
+
+def test_a_monitored_law_has_exponents():
+    def law(eta, batch_size, lam):
+        core = laws.monitored_core(2.0, q=sqrt(eta), dt=eta, inward=True)
+        return (
+            laws.mean_passage_time(9.0, core**2, dim=3, gamma=lam * sqrt(batch_size), q2=eta) / eta
+        )
+
+    for name in AT:
+        assert getattr(exponents(law, AT), name) == pytest.approx(differences(law, name), abs=2e-9)
+
+
+def test_arrays_of_points():
+    batches = [100.0, 2500.0]
+    local = exponents(LAWS["matched"], {**AT, "batch_size": batches})
+    assert isinstance(local, Exponents)
+    each = [exponents(LAWS["matched"], {**AT, "batch_size": b}) for b in batches]
+    assert local.lam.tolist() == [e.lam for e in each]
 
 
 @pytest.mark.parametrize(

@@ -119,10 +119,17 @@ def test_quantiles_of_nothing(arguments, message):
     assert str(error.value) == message
 
 
-def test_too_few_uniform_entries():
-    message = r"sizes = \[1, 2\]: must be >= 4 in all for uniform entries"
-    with pytest.raises(ParameterError, match=message):
-        init_shell_quantile(0.5, [1, 2], 1.0, entries="uniform")
+@pytest.mark.slow
+@pytest.mark.parametrize(("sizes", "variances"), [([3], 1.0), ([1, 100], [1.0, 0.0])])
+def test_too_few_uniform_entries(sizes, variances):
+    with pytest.raises(ParameterError, match="must be four or more uniform entries of about"):
+        init_shell_quantile(0.5, sizes, variances, entries="uniform")
+
+
+def test_several_levels():
+    levels = [[0.1, 0.5], [0.9, 0.99]]
+    out = init_shell_quantile(levels, [7], 1.0)
+    assert out == pytest.approx(chi2.ppf(levels, 7), rel=1e-11)
 
 
 @pytest.mark.parametrize(

@@ -127,3 +127,11 @@ def test_bad_input(law, given, message):
     with pytest.raises(ParameterError) as error:
         law(*radii, **given)
     assert str(error.value) == message
+
+
+def test_logarithms_beyond_the_range_of_floats():
+    assert leading_law(1e200, 1e-200, gamma=1) == pytest.approx(200 * math.log(10), rel=1e-15)
+
+
+def test_law_limit_with_a_floor_beyond_floats_is_that_without_contraction():
+    assert law_limit(2, 8, dim=10, gamma=1e-309, q2=1) == law_limit(2, 8, dim=10, gamma=0, q2=1)

@@ -7,7 +7,7 @@ import mpmath as mp
 import pytest
 
 from sde_grok.checks import ParameterError
-from sde_grok.laws import BARRIER_SHIFT, monitored_core
+from sde_grok.laws import BARRIER_SHIFT, evaluated_steps, monitored_core
 
 approx = partial(pytest.approx, abs=0)  # by default it would forgive 1e-12
 
@@ -58,3 +58,28 @@ def test_bad_input(change, message):
     with pytest.raises(ParameterError) as error:
         monitored_core(**{"rho_core": 1.0, "q": 1.0, "dt": 0.01, "inward": True} | change)
     assert str(error.value) == message
+
+
+def test_an_evaluation_every_m_steps_notices_half_of_it_later():
+    assert evaluated_steps(1000, every=200) == 1100
+    assert evaluated_steps([0, 7], every=[[0], [2]]).tolist() == [[0, 7], [1, 8]]
+    assert evaluated_steps([1.0, math.inf], every=2).tolist() == [2, math.inf]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"steps": -1}, "steps = -1: must be a finite number >= 0"),
+        ({"steps": math.nan}, "steps = nan: must be a finite number >= 0"),
+        ({"every": -1}, "every = -1: must be a finite number >= 0"),
+        ({"every": math.inf}, "every = inf: must be a finite number >= 0"),
+    ],
+)
+def test_bad_evaluations(given, message):
+    with pytest.raises(ParameterError, match=message):
+        evaluated_steps(**{"steps": 1, "every": 1, **given})
+
+
+def test_the_direction_is_true_or_false():
+    with pytest.raises(ParameterError, match="inward = 'no': must be True or False"):
+        monitored_core(1.0, q=1.0, dt=0.01, inward="no")

@@ -224,7 +224,7 @@ def test_variance_is_the_exponential_of_its_logarithm():
     ("change", "message"),
     [
         ({"rho2_start": -1}, "rho2_start = -1: must be a finite number >= 0"),
-        ({"dim": 0}, "dim = 0: must be a finite number > 0 and < 1e+12"),
+        ({"dim": 0}, "dim = 0: must be a finite number >= 1e-09 and < 1e+12"),
         ({"gamma": "slow"}, "gamma = 'slow': must be a finite number >= 0"),
         ({"q2": 1e-90}, "gamma rho2_core/q2 = 8e+90: must be 0 or within 1e-80...1e+80"),
     ],

@@ -46,7 +46,8 @@ def square_root_rule(
     decay : {"coupled", "decoupled"}
         Whether λ stays or scales as √c.
     **constants : float
-        What else the law takes, the same for both. β and ε do not occur in these laws.
+        What else the law takes, the same for both but for `beta1`, `beta2` and `eps`, which
+        follow the rule.
 
     Returns
     -------
@@ -68,6 +69,12 @@ def square_root_rule(
     eta, lam = positive("eta", eta), number("lam", lam, low=0)
     batch_size = positive("batch_size", batch_size)
     scaled = lam if choice("decay", decay, ("coupled", "decoupled")) == "coupled" else sqrt(c) * lam
+    rule: dict[str, Callable[[float], float]] = {
+        "beta1": lambda beta: 1 - c * (1 - beta),
+        "beta2": lambda beta: 1 - c * (1 - beta),
+        "eps": lambda eps: eps / sqrt(c),
+    }
+    follow = {name: rule[name](x) if name in rule else x for name, x in constants.items()}
     before = law(rho2_start, rho2_core, eta=eta, lam=lam, batch_size=batch_size, **constants)
     after = law(
         rho2_start,
@@ -75,6 +82,7 @@ def square_root_rule(
         eta=sqrt(c) * eta,
         lam=scaled,
         batch_size=c * batch_size,
-        **constants,
+        **follow,
     )
-    return c * after / before if 0 < before < math.inf else math.nan
+    both = 0 < before < math.inf and 0 < after < math.inf
+    return c * after / before if both else math.nan

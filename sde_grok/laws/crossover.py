@@ -21,6 +21,7 @@ from scipy.optimize import brentq
 from sde_grok.checks import number
 from sde_grok.dual import differentiable, sqrt
 from sde_grok.laws.elementwise import elementwise
+from sde_grok.laws.limits import log_ratio
 
 __all__ = ["crossover_steps", "direction_averaged_steps"]
 
@@ -78,7 +79,7 @@ def crossover_steps(
 def _coordinate_steps(start: float, core: float, eta: float, lam: float, s: float) -> float:
     if _sign_like(start, lam=lam, s=s):
         return (start - core) / eta
-    ell = math.log1p((start - core) / core)
+    ell = log_ratio(start, core)
     return float(_steps(np.array(ell), np.array(lam * start / s))) * (s / lam) / eta
 
 
@@ -157,8 +158,9 @@ def direction_averaged_steps(
 
     The start coordinates are taken as normal, N(0, V₀/d), and the sum as d times the mean over
     that law: for large d the direction is uniform, and the fluctuations vanish. The mean is a
-    Gauss–Legendre rule of 200 nodes over 0 <= z <= 9 in the standard normal z, good to 1e-9 for
-    s >= 0.1 λρ₀/√d and to 1e-5 for s = 0, where coordinates stop dead at 0.
+    Gauss–Legendre rule of 200 nodes over 0 <= z <= 9 in the standard normal z. Against 2000 nodes
+    its error is below 1e-9 for λρ₀/√d <= 10 s, whatever V*, and below 2e-5 beyond, as far as s = 0,
+    where coordinates stop dead at 0.
 
     Parameters
     ----------
@@ -203,12 +205,18 @@ def _averaged_steps(
     z, weight = half_normal()
     x = z * math.sqrt(start / dim)
 
-    def excess(k: float) -> float:
-        lost = np.expm1(-2 * _shrinkage(x, k, eta=eta, lam=lam, s=s))
-        return float(np.sum(weight * z**2 * lost)) + (start - core) / start
+    near = core > start / 2
 
-    log_ratio = math.log1p((start - core) / core)
-    last = (float(x[-1]) + s / lam * log_ratio) / eta  # every coordinate is there by then
+    def excess(k: float) -> float:
+        """V(k) − V* over V₀ if they are near each other, else ln(V(k)/V*)."""
+        ell = _shrinkage(x, k, eta=eta, lam=lam, s=s)
+        if near:
+            return float(np.sum(weight * z**2 * np.expm1(-2 * ell))) + (start - core) / start
+        left = float(np.sum(weight * z**2 * np.exp(-2 * ell)))
+        return math.log(left) + ratio if left > 0 else -math.inf
+
+    ratio = log_ratio(start, core)
+    last = (float(x[-1]) + s / lam * ratio) / eta  # every coordinate is there by then
     return brentq(excess, 0.0, last, xtol=1e-300, rtol=1e-12) if last < math.inf else last
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sde_grok.checks import ParameterError, number
 from sde_grok.dual import Dual
+from sde_grok.laws.elementwise import elementwise_fields
 
 __all__ = ["Exponents", "exponents", "regime"]
 
@@ -33,15 +34,18 @@ def exponents(law: Callable[..., float], at: Mapping[str, Any]) -> Exponents:
     ----------
     law : callable
         Function of keyword arguments, among them `eta`, `batch_size` and `lam`, that returns a
-        time: a law of this package (in optimizer steps or in t), or any composition of such laws,
-        arithmetic, and the functions of `sde_grok.dual`.
-    at : mapping of str to number
+        time: a law of a mean time, of a radius or of a delay, or any composition of such laws,
+        arithmetic, and the functions of `sde_grok.dual`. Not differentiable are the laws that solve
+        a differential equation or invert a transform (`mean_field_steps`, `survival_function`),
+        `laplace_transform` and `passage_time_variance`.
+    at : mapping of str to number or array
         The keyword arguments. η, b and λ must be > 0.
 
     Returns
     -------
     Exponents
-        (eta, batch_size, lam); nan where the time is 0, infinite or nan.
+        (eta, batch_size, lam); nan where the time is 0, infinite or nan. Arrays broadcast, and make
+        them arrays.
 
     Raises
     ------
@@ -56,13 +60,25 @@ def exponents(law: Callable[..., float], at: Mapping[str, Any]) -> Exponents:
     >>> exponents(lambda eta, batch_size, lam: 3 / eta / lam**0.5, {"eta": 1, "batch_size": 9, "lam": 2})
     Exponents(eta=-1.0, batch_size=0.0, lam=-0.5)
     """
-    varied = {}
-    for name, unit in zip(Exponents._fields, np.eye(3), strict=True):
+    for name in Exponents._fields:
         if name not in at:
             raise ParameterError("at", sorted(at), f"a point with a value of {name}")
+    return _local(law, **at)
+
+
+@elementwise_fields
+def _local(law: Callable[..., float], **at: Any) -> Exponents:
+    varied = {}
+    for name, unit in zip(Exponents._fields, np.eye(3), strict=True):
         value = number(name, at[name], low=0, open_low=True)
         varied[name] = Dual(value, value * unit)  # derivatives in the logarithm
-    time: Any = law(**{**at, **varied})
+    try:
+        with np.errstate(all="ignore"):  # gradients of infinite times
+            time: Any = law(**{**at, **varied})
+    except TypeError as error:
+        name = getattr(law, "__name__", repr(law))
+        message = f"{name} is not made of differentiable parts: {error}"
+        raise TypeError(message) from error
     if not isinstance(time, Dual):
         same = 0.0 if 0 < time < math.inf else math.nan
         return Exponents(same, same, same)
@@ -77,7 +93,7 @@ def regime(local: Exponents, *, tolerance: float = 0.1) -> str:
     Parameters
     ----------
     local : Exponents
-        Of a law of coupled shrinkage.
+        Of the mean escape time with coupled shrinkage, as that of `matched_steps`.
     tolerance : float
         Distance from an exponent of a regime that still counts as it, in (0, 0.5).
 

@@ -27,7 +27,6 @@ __all__ = ["init_shell_mean", "init_shell_quantile", "init_shell_sd"]
 
 Array = NDArray[np.float64]
 
-FEWEST_UNIFORM = 4
 BLOCK, LAST_FREQUENCY = 512, 2**20
 FOURTH_MOMENT: Final = {"normal": 3.0, "uniform": 9 / 5}
 
@@ -37,9 +36,9 @@ def init_shell_mean(sizes: ArrayLike, variances: ArrayLike) -> float:
 
     Parameters
     ----------
-    sizes : iterable of int
+    sizes : sequence of int
         Sizes p_j >= 1 of the independent sub-vectors.
-    variances : float or iterable of float
+    variances : float or sequence of float
         Variances σ_j² >= 0 of their entries, in squared parameter units: one for all, or one each.
 
     Returns
@@ -90,8 +89,8 @@ def init_shell_sd(sizes: ArrayLike, variances: ArrayLike, *, entries: str = "nor
 
 
 def init_shell_quantile(
-    level: float, sizes: ArrayLike, variances: ArrayLike, *, entries: str = "normal"
-) -> float:
+    level: ArrayLike, sizes: ArrayLike, variances: ArrayLike, *, entries: str = "normal"
+) -> float | Array:
     """Squared radius ρ² that an initialisation stays below with probability `level`.
 
     Normal entries make ρ² = Σ σ_j² χ²_{p_j}, of Laplace transform Π (1 + 2ασ_j²)^{−p_j/2}, which is
@@ -100,17 +99,18 @@ def init_shell_quantile(
 
     Parameters
     ----------
-    level : float
-        Probability in (0, 1).
+    level : float or array_like
+        Probabilities in (0, 1).
     sizes, variances
         As for `init_shell_mean`; not all variances 0.
     entries : {"normal", "uniform"}
-        Law of the entries, both with mean 0; uniform ones must be four in all, or more.
+        Law of the entries, both with mean 0; uniform ones must be four of about the same variance,
+        or more.
 
     Returns
     -------
-    float
-        Quantile in squared parameter units.
+    float or array
+        Quantiles in squared parameter units, of the shape of `level`.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def init_shell_quantile(
     -----
     Provenance: derived; standard methods. The error is that of the probability, 1e-12.
     """
-    level = number("level", level, low=0, high=1, open_low=True)
+    levels = [number("level", x, low=0, high=1, open_low=True) for x in np.ravel(level).tolist()]
     p, sigma2 = _checked(sizes, variances)
     mean, sd = init_shell_mean(p, sigma2), init_shell_sd(p, sigma2, entries=entries)
     if sd == 0:
@@ -131,13 +131,15 @@ def init_shell_quantile(
         above: Callable[[float], Any] = partial(
             survival, scaled_chi2(p, sigma2), mean=mean, variance=sd**2
         )
-        while above(high) > 1 - level:
+        while above(high) > 1 - max(levels):
             high *= 2
     else:
-        if np.sum(p) < FEWEST_UNIFORM:
-            raise ParameterError("sizes", sizes, f">= {FEWEST_UNIFORM} in all for uniform entries")
         above = _uniform_survival(p, sigma2, sd)
-    return float(brentq(lambda rho2: above(rho2) - (1 - level), low, high, xtol=1e-300, rtol=1e-13))
+    quantiles = [
+        brentq(lambda rho2, x=x: above(rho2) - (1 - x), low, high, xtol=1e-300, rtol=1e-13)
+        for x in levels
+    ]
+    return np.reshape(quantiles, np.shape(level)) if np.ndim(level) else float(quantiles[0])
 
 
 def _uniform_survival(p: Array, sigma2: Array, sd: float) -> Callable[[float], float]:
@@ -157,6 +159,10 @@ def _uniform_survival(p: Array, sigma2: Array, sd: float) -> Callable[[float], f
         blocks.append((unit * k, np.exp(log_psi) / (np.pi * k)))
         if abs(blocks[-1][1][-1]) < 1e-15:
             break
+    else:
+        raise ParameterError(
+            "sizes", p.tolist(), "four or more uniform entries of about the same variance"
+        )
     omega, psi = np.concatenate(blocks, axis=1)
     return lambda t: 0.5 + float(np.sum((psi * np.exp(-1j * omega * t)).imag))
 

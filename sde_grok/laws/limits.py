@@ -84,7 +84,13 @@ def leading_law(rho2_start: float, rho2_core: float, *, gamma: float) -> float:
         return 0.0
     if core == 0 or gamma == 0 or start < core:
         return math.inf
-    return log1p((start - core) / core) / (2 * gamma)
+    return log_ratio(start, core) / (2 * gamma)
+
+
+def log_ratio(start: float, core: float) -> float:
+    """ln(V₀/V*), exact for V₀ near V*, and for quotients beyond the range of floats."""
+    excess = (start - core) / core
+    return log1p(excess) if excess < math.inf else log(start) - log(core)
 
 
 @elementwise
@@ -119,7 +125,7 @@ def law_limit(rho2_start: float, rho2_core: float, *, dim: float, gamma: float, 
     floor = noise_floor(dim=dim, gamma=gamma, q2=q2)
     if start == core:
         return 0.0
-    if gamma == 0:
+    if gamma == 0 or floor == math.inf:
         return (core - start) / dim / q2 if q2 > 0 and core > start else math.inf
     if not (start > core > floor or start < core < floor):
         return math.inf

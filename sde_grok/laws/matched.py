@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from sde_grok.dual import sqrt
+from sde_grok.checks import number
+from sde_grok.dual import sqrt, value_of
 from sde_grok.laws.crossover import direction_averaged_steps
 from sde_grok.laws.elementwise import elementwise
 from sde_grok.laws.limits import leading_law
@@ -34,7 +35,7 @@ def matched_steps(
     Parameters
     ----------
     rho2_start, rho2_core : float
-        Squared radii V₀ > V* >= 0.
+        Squared radii V₀ >= V* > 0: inward.
     dim, eta, lam, sigma, batch_size : float
         As for `direction_averaged_steps`; λ and σ > 0.
 
@@ -53,6 +54,8 @@ def matched_steps(
     Claims `b-test` and `regimes`. Provenance: derived (matched asymptotics). Describes the reduced
     rung; the memory of Adam's moments is left out (`mean_field_steps` has it).
     """
+    rho2_core = number("rho2_core", rho2_core, low=0, open_low=True)
+    rho2_start = number("rho2_start", rho2_start, low=value_of(rho2_core))
     crossover = direction_averaged_steps(
         rho2_start, rho2_core, dim=dim, eta=eta, lam=lam, sigma=sigma, batch_size=batch_size
     )

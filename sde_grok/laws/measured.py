@@ -74,8 +74,10 @@ def collapse_law(
     is nearer −.2 below b = 400 and −.4 above.
     """
     start, core, _ = checked_point(rho2_start, rho2_core, eta, lam, batch_size)
-    log_ratio = leading_law(start, core, gamma=0.5)
-    return log_ratio * _power_law(constant, COLLAPSE, eta=eta, lam=lam, batch_size=batch_size)
+    log_of_radii = leading_law(start, core, gamma=0.5)
+    if log_of_radii == 0:
+        return 0.0
+    return log_of_radii * _power_law(constant, COLLAPSE, eta=eta, lam=lam, batch_size=batch_size)
 
 
 @elementwise

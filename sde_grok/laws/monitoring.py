@@ -10,6 +10,7 @@ import math
 from typing import Final
 
 from sde_grok.checks import ParameterError, number
+from sde_grok.dual import sqrt
 from sde_grok.laws.elementwise import elementwise
 
 __all__ = ["BARRIER_SHIFT", "evaluated_steps", "monitored_core"]
@@ -55,7 +56,9 @@ def monitored_core(rho_core: float, *, q: float, dt: float, inward: bool) -> flo
     core = number("rho_core", rho_core, low=0)
     q = number("q", q, low=0)
     dt = number("dt", dt, low=0)
-    shift = BARRIER_SHIFT * q * math.sqrt(dt)
+    if not isinstance(inward, bool):
+        raise ParameterError("inward", inward, "True or False")
+    shift = BARRIER_SHIFT * q * sqrt(dt)
     if inward and shift > 0 and shift >= core:
         raise ParameterError(
             "dt", dt, f"small enough that the shift {shift:g} is below rho_core = {core:g}"
@@ -70,7 +73,7 @@ def evaluated_steps(steps: float, *, every: float) -> float:
     Parameters
     ----------
     steps : float
-        Passage time T >= 0 in optimizer steps.
+        Passage time T >= 0 in optimizer steps; infinite if there is none.
     every : float
         Evaluation interval m >= 0 in optimizer steps.
 
@@ -92,4 +95,5 @@ def evaluated_steps(steps: float, *, every: float) -> float:
     difference of two noticed times, as a delay T_grok − T_mem is, the shifts cancel, and the
     standard deviation is m/√6.
     """
-    return number("steps", steps, low=0) + number("every", every, low=0) / 2
+    every = number("every", every, low=0)
+    return steps if steps == math.inf else number("steps", steps, low=0) + every / 2

@@ -51,7 +51,7 @@ def mean_passage_time(
     rho2_start, rho2_core : float
         Squared radii V₀ and V*, >= 0; inward if V₀ > V*, outward if V₀ < V*.
     dim : float
-        Dimension 0 < d < 1e12; not only integers.
+        Dimension 1e-9 <= d < 1e12; not only integers.
     gamma : float
         Contraction rate γ >= 0, per unit of time.
     q2 : float
@@ -106,7 +106,7 @@ def log_mean_passage_time(
     -----
     Provenance: derived, as for `mean_passage_time`. DLMF 13.4.4 and 13.4.1 with a = 1.
     """
-    start, core, dim, gamma, q2 = _checked(rho2_start, rho2_core, dim, gamma, q2)
+    start, core, dim, gamma, q2 = checked_process(rho2_start, rho2_core, dim, gamma, q2)
     if start == core:
         return -math.inf
     if q2 == 0:
@@ -119,8 +119,8 @@ def log_mean_passage_time(
     log_x_integral, slopes = (
         (_log_inward, _inward_slopes) if inward else (_log_outward, _outward_slopes)
     )
-    x_core = _ratio("gamma rho2_core/q2", gamma * core, q2)
-    gap = _ratio("gamma (rho2_start - rho2_core)/q2", gamma * abs(start - core), q2)
+    x_core = dimensionless("gamma rho2_core/q2", gamma * core, q2)
+    gap = dimensionless("gamma (rho2_start - rho2_core)/q2", gamma * abs(start - core), q2)
     log_integral_of_u: float = differentiable(log_x_integral, slopes, x_core, gap, dim / 2)
     return log_integral_of_u - log(2 * gamma)
 
@@ -162,9 +162,13 @@ def _log_outward(x_core: float, gap: float, kappa: float) -> float:
 def _inward_slopes(
     log_whole: float, x_core: float, gap: float, kappa: float
 ) -> tuple[float, float]:
-    """Derivatives of `_log_inward` in x* and in the gap: U(1, 1+κ, x) at the ends."""
+    """Derivatives of `_log_inward` in x* and in the gap: U(1, 1+κ, x) at the ends.
+
+    At x* = 0 it is infinite, but x* = γV*/q² is 0 whatever γ and q² are.
+    """
     at_core, at_start = (
-        math.exp(_log_tricomi(1.0, 1 + kappa, x) - log_whole) for x in (x_core, x_core + gap)
+        math.exp(_log_tricomi(1.0, 1 + kappa, x) - log_whole) if x > 0 else 0.0
+        for x in (x_core, x_core + gap)
     )
     return at_start - at_core, at_start
 
@@ -219,7 +223,7 @@ def laplace_transform(
     DLMF 10.32.10 and 10.25.2.
     """
     alpha = number("alpha", alpha, low=0)
-    start, core, dim, gamma, q2 = _checked(rho2_start, rho2_core, dim, gamma, q2)
+    start, core, dim, gamma, q2 = checked_process(rho2_start, rho2_core, dim, gamma, q2)
     if start == core:
         return 1.0
     if q2 == 0:
@@ -237,11 +241,13 @@ def laplace_transform(
             "alpha rho2/(2 q2)",
             1e24,
         )
-        z_start, z_core = (_ratio(name, alpha / 2 * v, q2, high=high) for v in (start, core))
+        z_start, z_core = (dimensionless(name, alpha / 2 * v, q2, high=high) for v in (start, core))
         return math.exp(min(0.0, log_bessel(z_start, kappa) - log_bessel(z_core, kappa)))
     log_confluent, high = (_log_tricomi, 1e80) if inward else (_log_kummer, 1e12)
-    a = _ratio("alpha/(2 gamma)", alpha / 2, gamma, high=1e12)
-    x_start, x_core = (_ratio("gamma rho2/q2", gamma * v, q2, high=high) for v in (start, core))
+    a = dimensionless("alpha/(2 gamma)", alpha / 2, gamma, high=1e12)
+    x_start, x_core = (
+        dimensionless("gamma rho2/q2", gamma * v, q2, high=high) for v in (start, core)
+    )
     return math.exp(min(0.0, log_confluent(a, kappa, x_start) - log_confluent(a, kappa, x_core)))
 
 
@@ -314,19 +320,19 @@ def _log_bessel_i(z: float, kappa: float) -> float:
     return log_series(log_term, z / (half + math.sqrt(half**2 + z)))
 
 
-def _checked(
+def checked_process(
     rho2_start: float, rho2_core: float, dim: float, gamma: float, q2: float
 ) -> tuple[float, float, float, float, float]:
     return (
         number("rho2_start", rho2_start, low=0),
         number("rho2_core", rho2_core, low=0),
-        number("dim", dim, low=0, open_low=True, high=1e12),
+        number("dim", dim, low=1e-9, high=1e12),
         number("gamma", gamma, low=0),
         number("q2", q2, low=0),
     )
 
 
-def _ratio(name: str, over: float, under: float, *, high: float = 1e80) -> float:
+def dimensionless(name: str, over: float, under: float, *, high: float = 1e80) -> float:
     """Return a dimensionless parameter, refused where it leaves the range of the integrals."""
     value = over / under
     if over != 0 and not 1e-80 < value < high:

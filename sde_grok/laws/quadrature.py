@@ -54,7 +54,7 @@ def log_integral(
     nodes = np.arange(-math.ceil(left / step), math.ceil(right / step) + 1, dtype=np.float64)
     y = peak + step * nodes
     f = np.exp(np.minimum(log_f(y) - top, 0.0))  # rounding may lift it above the top
-    tails = f[0] * _geometric(rise * step) + f[-1] * _geometric(fall * step)
+    tails = f[0] * geometric(rise * step) + f[-1] * geometric(fall * step)
     return top + math.log(step * float(np.sum(f) + tails))
 
 
@@ -78,7 +78,7 @@ def _reach(
     return furthest
 
 
-def _geometric(x: float) -> float:
+def geometric(x: float) -> float:
     """Σ e^{−nx} over n >= 1."""
     return math.exp(-x) / -math.expm1(-x)
 

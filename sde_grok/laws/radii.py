@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sde_grok.checks import ParameterError, choice, number
 from sde_grok.dual import expm1, sqrt
-from sde_grok.laws.elementwise import elementwise
+from sde_grok.laws.elementwise import elementwise, elementwise_fields
 from sde_grok.laws.passage import laplace_transform, mean_passage_time
 
 __all__ = [
@@ -96,7 +96,7 @@ def memorization_radius(
     """
     u = number("eta", eta, low=0) / number("batch_size", batch_size, low=0, open_low=True)
     rho2_zero = number("rho2_zero", rho2_zero, low=0)
-    return rho2_zero + u * number("c_m", c_m) + u**2 * number("c_m2", c_m2)
+    return rho2_zero + u * number("c_m", c_m) + u * u * number("c_m2", c_m2)
 
 
 @elementwise
@@ -309,6 +309,7 @@ def quadratic_memorization_radius(
     return x_core + y_start * phi + (d - n) * q2 / (2 * gamma) * (1 - phi)
 
 
+@elementwise_fields
 def quadratic_memorization_coefficients(
     x2_start: float,
     x2_core: float,
@@ -335,7 +336,7 @@ def quadratic_memorization_coefficients(
     Returns
     -------
     MemorizationCoefficients
-        What `memorization_radius` takes.
+        What `memorization_radius` takes. Arrays broadcast, and make them arrays.
 
     Raises
     ------
@@ -356,14 +357,14 @@ def quadratic_memorization_coefficients(
     unit = number("noise", noise, low=0)
     a, bracket = gamma / g, gamma / g - n / 2 + 1
     a1, a2 = a * bracket, a * (a + 1) * bracket * (bracket + 1) / 2
-    delta1, delta2 = 1 / x_core - 1 / x_start, 1 / x_core**2 - 1 / x_start**2
+    delta1, delta2 = 1 / x_core - 1 / x_start, 1 / x_core / x_core - 1 / x_start / x_start
     log_ratio = math.log(x_start / x_core)
     phi0 = math.exp(-a * log_ratio)
     decay_time = -expm1(-a * log_ratio) / (2 * gamma) if gamma > 0 else log_ratio / (2 * g)
     c_m = y_start * phi0 * a1 * delta1 / g + (d - n) * decay_time
-    c_m2 = y_start * phi0 * (a1**2 * delta1 / x_core - a2 * delta2) / g**2
-    c_m2 -= (d - n) * phi0 * bracket * delta1 / (2 * g**2)
-    return MemorizationCoefficients(x_core + y_start * phi0, unit * c_m, unit**2 * c_m2)
+    c_m2 = y_start * phi0 * (a1 * a1 * delta1 / x_core - a2 * delta2) / g / g
+    c_m2 -= (d - n) * phi0 * bracket * delta1 / (2 * g) / g
+    return MemorizationCoefficients(x_core + y_start * phi0, unit * c_m, unit * unit * c_m2)
 
 
 def _landscape(

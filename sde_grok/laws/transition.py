@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sde_grok.checks import number
 from sde_grok.dual import sqrt
-from sde_grok.laws.elementwise import elementwise
+from sde_grok.laws.elementwise import elementwise, elementwise_fields
 from sde_grok.laws.limits import leading_law
 
 __all__ = ["TransitionConstants", "isotropic_constants", "transition_time"]
@@ -82,9 +82,10 @@ def transition_time(
     s = number("sigma", sigma, low=0, open_low=True) / sqrt(b)
     c_tau, c_tau2 = number("c_tau", c_tau), number("c_tau2", c_tau2)
     leading = leading_law(rho2_start, rho2_core, gamma=lam / s) / eta
-    return leading + c_tau / b / lam + c_tau2 / lam**2 if lam > 0 else math.inf
+    return leading + c_tau / b / lam + c_tau2 / lam / lam if lam > 0 else math.inf
 
 
+@elementwise_fields
 def isotropic_constants(
     rho2_start: float,
     rho2_core: float,
@@ -115,7 +116,7 @@ def isotropic_constants(
     Returns
     -------
     TransitionConstants
-        (c_tau, c_tau2), which depend on b through s̄.
+        (c_tau, c_tau2), which depend on b through s̄. Arrays broadcast, and make them arrays.
 
     Raises
     ------
@@ -138,5 +139,5 @@ def isotropic_constants(
     b = number("batch_size", batch_size, low=0, open_low=True)
     s = number("sigma", sigma, low=0, open_low=True) / sqrt(b)
     c_m, c_g = number("c_m", c_m), number("c_g", c_g)
-    noise = s**2 * (dim - 2) / 4 * (1 / core - 1 / start)
+    noise = s * s * (dim - 2) / 4 * (1 / core - 1 / start)
     return TransitionConstants(s * c_m / (2 * start), noise - s * c_g / (2 * core))

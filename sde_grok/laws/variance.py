@@ -28,8 +28,8 @@ from scipy.special import expit, log_expit
 
 from sde_grok.laws.elementwise import elementwise
 from sde_grok.laws.limits import leading_law
-from sde_grok.laws.passage import _checked, _ratio
-from sde_grok.laws.quadrature import FURTHEST, NEGLIGIBLE, _geometric
+from sde_grok.laws.passage import checked_process, dimensionless
+from sde_grok.laws.quadrature import FURTHEST, NEGLIGIBLE, geometric
 
 __all__ = ["log_passage_time_variance", "passage_time_variance"]
 
@@ -109,7 +109,7 @@ def log_passage_time_variance(
     -----
     Provenance: derived, as for `passage_time_variance`.
     """
-    start, core, dim, gamma, q2 = _checked(rho2_start, rho2_core, dim, gamma, q2)
+    start, core, dim, gamma, q2 = checked_process(rho2_start, rho2_core, dim, gamma, q2)
     if start == core:
         return -math.inf
     if q2 == 0:
@@ -120,8 +120,8 @@ def log_passage_time_variance(
     if gamma == 0:
         log_squares = math.log(core - start) + math.log(core + start)
         return math.log(2 / (dim + 2)) + log_squares - 2 * (math.log(dim) + math.log(q2))
-    x_core = _ratio("gamma rho2_core/q2", gamma * core, q2)
-    gap = _ratio("gamma (rho2_start - rho2_core)/q2", gamma * abs(start - core), q2)
+    x_core = dimensionless("gamma rho2_core/q2", gamma * core, q2)
+    gap = dimensionless("gamma (rho2_start - rho2_core)/q2", gamma * abs(start - core), q2)
     if core == 0:
         log_variance = _log_to_origin(gap, dim / 2)
     else:
@@ -237,7 +237,7 @@ def _log_pair_sum(
     for first in range(0, len(y), BLOCK):  # half of the square, in pieces that fit into a cache
         block = terms(slice(first, first + BLOCK), slice(first, None))
         total += 2 * float(np.sum(block)) - float(np.sum(block[:, :BLOCK]))
-    more = _geometric(fall)
+    more = geometric(fall)
     between = np.arange(len(y) - 1, 0, -1)
     last = terms(slice(-1, None), slice(0, -1))
     tail = 2 * more * float(np.sum(last * (1 + (1 + more) / between)))

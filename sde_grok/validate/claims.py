@@ -35,7 +35,7 @@ class Claim:
     statement : str
         The claim in a sentence.
     provenance : str
-        "claimed" (by a paper, as reported), "derived" (here) or "measured" (on real networks).
+        "claimed" (by a paper, as reported) or "derived" (from the model here).
     law : str
         Dotted name of the function that states it.
     script : str
@@ -96,6 +96,6 @@ def missing_packages() -> list[str]:
 def check_claims(
     claims: Sequence[Claim], seed: int
 ) -> Iterator[tuple[Claim, Verdict, Figure | None]]:
-    """Run the scripts in turn, with a seed of its own each."""
-    for index, claim in enumerate(claims):
-        yield claim, *claim.check(derived_seed(seed, PLACE, index))
+    """Run the scripts in turn, with a seed of its own each, which does not depend on the others."""
+    for claim in claims:
+        yield claim, *claim.check(derived_seed(seed, PLACE, *claim.id.encode()))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sde_grok.claims import Comparison
 from sde_grok.escape import simulate_escape
 from sde_grok.geometry import Geometry
 from sde_grok.laws.matched import matched_steps
@@ -28,7 +29,6 @@ __all__ = ["GEOMETRY", "ROWS", "RungResult", "check_ladder", "example"]
 GEOMETRY = Geometry(rho_start=math.sqrt(128.0), rho_core=math.sqrt(32.0), dim=128)
 NOISE = IsotropicNoise(1.0)
 MAX_STEPS = 100_000
-LARGEST_Z = 4.0  # false-alarm rate 6e-5 a comparison
 
 ROWS: tuple[tuple[Decay, float, int], ...] = (
     ("coupled", 0.01, 100),
@@ -38,24 +38,6 @@ ROWS: tuple[tuple[Decay, float, int], ...] = (
     ("decoupled", 0.1, 100),
     ("decoupled", 0.1, 10_000),
 )
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """How far a simulated mean lies from something: in standard errors and as a fraction."""
-
-    value: float
-    stderr: float
-    z: float
-    fraction: float
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the difference may be chance."""
-        return abs(self.z) < LARGEST_Z
-
-    def __str__(self) -> str:
-        return f"{self.fraction:+.1%} ({self.z:+.1f} σ)"
 
 
 @dataclass(frozen=True)
@@ -71,15 +53,18 @@ class RungResult:
     n_paths: int
     hit_fraction: float
     law: str
-    from_law: Deviation
-    from_rung_above: Deviation | None
+    from_law: Comparison
+    from_rung_above: Comparison | None
     verdict: str
     reasons: tuple[str, ...]
     failures: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and words."""
-        return asdict(self)
+        comparisons = {"from_law": self.from_law, "from_rung_above": self.from_rung_above}
+        return asdict(self) | {
+            name: None if c is None else c.as_dict() for name, c in comparisons.items()
+        }
 
 
 def example(decay: Decay, lam: float, batch_size: int) -> Optimizer:
@@ -91,7 +76,7 @@ def check_ladder(n_paths: int, seed: int) -> Iterator[RungResult]:
     """Simulate all rungs of all rows, with a seed of its own each."""
     for row, (decay, lam, batch_size) in enumerate(ROWS):
         optimizer = example(decay, lam, batch_size)
-        previous: Estimate | None = None
+        above: tuple[Estimate, float] | None = None  # the rung above: its mean, its law
         for rung, system in enumerate(SYSTEMS):
             result = simulate_escape(
                 optimizer,
@@ -103,9 +88,9 @@ def check_ladder(n_paths: int, seed: int) -> Iterator[RungResult]:
                 seed=derived_seed(seed, row, rung),
             )
             mean = result.mean
-            law, value = closed_form(optimizer, system)
-            from_law = deviation(mean, Estimate(value, 0.0))
-            from_above = None if previous is None else deviation(mean, previous)
+            name, law = closed_form(optimizer, system)
+            from_law = Comparison("its law", mean, Estimate(law), left_out(optimizer, system))
+            from_above = above and Comparison(SYSTEMS[rung - 1], mean, above[0])
             yield RungResult(
                 decay=decay,
                 lam=lam,
@@ -115,22 +100,14 @@ def check_ladder(n_paths: int, seed: int) -> Iterator[RungResult]:
                 stderr=mean.stderr,
                 n_paths=n_paths,
                 hit_fraction=result.hit_fraction,
-                law=law,
+                law=name,
                 from_law=from_law,
                 from_rung_above=from_above,
-                verdict=verdict(system, from_law, from_above),
-                reasons=reasons(optimizer, system, mean.value, from_law, from_above),
+                verdict=verdict(from_law, from_above),
+                reasons=reasons(optimizer, system, from_above, law / above[1] - 1) if above else (),
                 failures=failures(optimizer, system, result.hit_fraction, from_law, from_above),
             )
-            previous = mean
-
-
-def deviation(mean: Estimate, reference: Estimate) -> Deviation:
-    """Compare a mean with a reference, both with their errors."""
-    difference = mean.value - reference.value
-    stderr = math.hypot(mean.stderr, reference.stderr)
-    z = difference / stderr if stderr > 0 else difference and math.copysign(math.inf, difference)
-    return Deviation(reference.value, reference.stderr, z, difference / reference.value)
+            above = mean, law
 
 
 def closed_form(optimizer: Optimizer, system: System) -> tuple[str, float]:
@@ -167,11 +144,15 @@ def closed_form(optimizer: Optimizer, system: System) -> tuple[str, float]:
     return name, mean / optimizer.eta
 
 
-def verdict(system: System, from_law: Deviation, from_above: Deviation | None) -> str:
+def left_out(optimizer: Optimizer, system: System) -> float:
+    """Relative error of the closed form: of order 1/d where √v follows the path, else none."""
+    follows = optimizer.decay == "coupled" and system != "radial"
+    return 1 / GEOMETRY.dim if follows else 0.0
+
+
+def verdict(from_law: Comparison, from_above: Comparison | None) -> str:
     """Say in a word or two whether a rung agrees with its law and with the rung above."""
-    off = [] if from_law.agrees else ["its law"]
-    if from_above is not None and not from_above.agrees:
-        off.append(above(system))
+    off = [c.what for c in (from_law, from_above) if c is not None and not c.holds]
     return "off " + ", ".join(off) if off else "agrees"
 
 
@@ -179,52 +160,46 @@ def failures(
     optimizer: Optimizer,
     system: System,
     hit_fraction: float,
-    from_law: Deviation,
-    from_above: Deviation | None,
+    from_law: Comparison,
+    from_above: Comparison | None,
 ) -> tuple[str, ...]:
     """What contradicts the theory, or keeps a mean from being one.
 
-    The theory says that the joint SDE describes Adam, that the radial rung has the mean passage
-    time of its closed form, and, with decoupled shrinkage, that all rungs agree. The other
-    differences are what a rung leaves out.
+    Each rung has the mean passage time of its closed form; the joint SDE describes Adam; with
+    decoupled shrinkage all rungs agree. With coupled shrinkage a rung differs from the one above by
+    what it leaves out, as their closed forms do.
     """
-    all_agree = optimizer.decay == "decoupled"
+    same_as_above = system == "joint" or optimizer.decay == "decoupled"
     found = []
     if hit_fraction < 1:
         found.append(f"{1 - hit_fraction:.1%} of the paths did not reach the core")
-    if (system == "joint" or all_agree) and from_above is not None and not from_above.agrees:
-        found.append(f"{from_above} from {above(system)}")
-    if (system == "radial" or all_agree) and not from_law.agrees:
-        found.append(f"{from_law} from its law")
+    if same_as_above and from_above is not None and not from_above.holds:
+        found.append(off(from_above))
+    if not from_law.holds:
+        found.append(off(from_law))
     return tuple(found)
+
+
+def off(comparison: Comparison) -> str:
+    """How far a mean is from something."""
+    return f"{comparison.fraction:+.1%} ({comparison.z:+.1f} σ) from {comparison.what}"
 
 
 def reasons(
-    optimizer: Optimizer,
-    system: System,
-    mean: float,
-    from_law: Deviation,
-    from_above: Deviation | None,
+    optimizer: Optimizer, system: System, from_above: Comparison | None, gap: float
 ) -> tuple[str, ...]:
-    """What the numbers point at, for each deviation that is no failure."""
-    found = []
-    memory = 1 / (1 - optimizer.beta2)
-    remembers = f"v remembers {memory:.0f} steps, {memory / mean:.0%} of the passage"
-    if optimizer.decay == "decoupled":
+    """Why a rung differs from the one above, if that is no failure; `gap` is that of their laws."""
+    if from_above is None or from_above.holds or optimizer.decay == "decoupled":
         return ()
-    if system == "reduced" and from_above is not None and not from_above.agrees:
-        found.append(f"{from_above} from joint: {remembers}")
-    if system == "radial" and from_above is not None and not from_above.agrees:
-        pull = f"λ|θᵢ| is {_pull_to_noise(optimizer):.2g} s at the start, not ≪ s = σ/√b"
-        found.append(f"{from_above} from reduced: {pull}")
-    if system != "radial" and not from_law.agrees:
-        found.append(f"{from_law} from its law, which leaves out terms of order 1/d")
-    return tuple(found)
-
-
-def above(system: System) -> System:
-    """Rung above this one."""
-    return SYSTEMS[SYSTEMS.index(system) - 1]
+    if system == "reduced":
+        memory = 1 / (1 - optimizer.beta2)
+        part = memory / from_above.measured.value
+        why = f"v remembers {memory:.0f} steps, {part:.0%} of the passage"
+    elif system == "radial":
+        why = f"λ|θᵢ| is {_pull_to_noise(optimizer):.2g} s at the start, not ≪ s = σ/√b"
+    else:
+        return ()
+    return (f"{off(from_above)}, by the laws {gap:+.1%}: {why}",)
 
 
 def _pull_to_noise(optimizer: Optimizer) -> float:

@@ -84,12 +84,7 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
         )
         message = f"interrupted after {done}; nothing was written"
         raise KeyboardInterrupt(message) from None
-    failures = [
-        f"{verdict.claim}: {line}"
-        for _, verdict, _ in checked
-        if verdict.is_failure
-        for line in verdict.contradictions
-    ]
+    failures = [f"{v.claim}: {line}" for _, v, _ in checked for line in v.errors]
     failures += [line for r in rungs for line in with_its_rung(r, r.failures)]
     summary = summarise(predictions)
     console.print(claims_table(checked))
@@ -177,20 +172,21 @@ def claims_table(checked: Sequence[Checked]) -> Table:
     table = Table(
         title="The claims of the theory",
         caption="Algebra: identities that SymPy reduces to 0. Numbers: comparisons that agree within "
-        "4 standard errors (σ) and what the law leaves out. claimed: by a paper, as reported.",
+        "their room, 4 standard errors (σ) and what the law leaves out; of it used: at most. "
+        "claimed: by a paper, as reported.",
         **NARROW,
     )
-    for name in ("claim", "provenance", "algebra", "numbers", "largest", "verdict"):
-        table.add_column(name, justify="right" if name == "largest" else "left")
+    for name in ("claim", "provenance", "algebra", "numbers", "room used", "verdict"):
+        table.add_column(name, justify="right" if name == "room used" else "left")
     for _, verdict, _ in checked:
         symbolic, numeric = verdict.symbolic, verdict.numeric
-        largest = max((abs(c.z) for c in numeric if math.isfinite(c.z)), default=math.nan)
+        used = max(c.used for c in numeric)
         table.add_row(
             verdict.claim,
             verdict.provenance,
             f"{sum(r.holds for r in symbolic)} of {len(symbolic)}",
             f"{sum(c.holds for c in numeric)} of {len(numeric)}",
-            f"{largest:.1f} σ" if math.isfinite(largest) else "–",
+            f"{used:.0%}" if used < 10 else "> 1000%",
             verdict.conclusion,
         )
     return table
@@ -199,7 +195,10 @@ def claims_table(checked: Sequence[Checked]) -> Table:
 def ladder_table(results: Sequence[RungResult], n_paths: int) -> Table:
     """Rung by rung: mean, closed form, deviation from it, verdict."""
     title = f"The ladder: mean escape time in optimizer steps, {n_paths} paths a rung"
-    table = Table(title=title, caption="off: by 4 standard errors (σ) or more", **NARROW)
+    caption = (
+        "Closed forms: derived. off: by 4 standard errors (σ) and the form's own error, or more."
+    )
+    table = Table(title=title, caption=caption, **NARROW)
     for name in ("problem", "rung", "mean ± s.e.", "closed form", "deviation", "verdict"):
         table.add_column(name, justify="right" if "form" in name or "±" in name else "left")
     for i, r in enumerate(results):
@@ -210,7 +209,7 @@ def ladder_table(results: Sequence[RungResult], n_paths: int) -> Table:
             (r.decay, f"λ = {r.lam:g}", f"b = {r.batch_size}", "")[of_its_problem],
             r.rung,
             str(Estimate(r.mean, r.stderr)),
-            f"{r.law} {r.from_law.value:.1f}",
+            f"{r.law} {r.from_law.expected.value:.1f}",
             f"{r.from_law.z:+.1f} σ {r.from_law.fraction:+.2%}",
             r.verdict,
         )
@@ -226,8 +225,8 @@ def network_table(predictions: Sequence[Prediction]) -> Table:
     """Cell by cell: what the flat annulus predicts, and what was measured."""
     table = Table(
         title="Measured runs: transition time T_grok − T_mem in optimizer steps",
-        caption="Flat annulus from the measured ρ²_mem, ρ²_grok and √v. Measured: mean ± standard "
-        "deviation over the seeds. inside: the runs start inside the core.",
+        caption="Flat annulus from the measured ρ²_mem, ρ²_grok and √v: two rungs, two laws (derived). "
+        "Measured: mean ± standard deviation over the seeds. inside: the runs start in the core.",
         **NARROW,
     )
     names = ("task", "η", "λ", "b", "radial", "reduced", "exact", "cross-\nover", "measured")
