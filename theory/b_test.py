@@ -23,7 +23,8 @@ import sympy as sp
 
 from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.claims import Comparison, Residual, Verdict, report, within
-from sde_grok.laws import exponents, matched_steps, mean_field_steps
+from sde_grok.dual import sqrt
+from sde_grok.laws import exponents, matched_steps, mean_field_steps, mean_passage_time
 from sde_grok.results import Estimate
 from sde_grok.rungs.radial import radial_rates
 
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 CLAIM = "b-test"
 DIM, START, CORE, SIGMA = 64, 64.0, 16.0, 1.0
 BATCHES = tuple(9 * 4**n for n in range(8))
-N_PATHS = 256
+N_PATHS = 128
 NOISY = BATCHES[:3]  # of the limit
+NORMAL = 1.96  # of 95 % confidence
 
 REMEMBERING = partial(mean_field_steps, beta1=0.9, beta2=0.999)
 
@@ -126,6 +128,13 @@ def local_exponent(law, b: float, *, eta: float, lam: float) -> float:
     return exponents(law, at | {"eta": eta, "lam": lam, "batch_size": b}).batch_size
 
 
+def radial_steps(*, eta: float, lam: float, batch_size: float) -> float:
+    """Exact mean steps of the radial rung with decoupled shrinkage: γ = λ, q² = (η/b)σ²/s² = η."""
+    s = SIGMA / sqrt(batch_size)
+    q2 = eta / batch_size * SIGMA**2 / s**2
+    return mean_passage_time(START, CORE, dim=DIM, gamma=lam, q2=q2) / eta
+
+
 def check(law=matched_steps, *, seed: int = 0) -> Verdict:
     """Check the limit of `law`'s exponent, and the exponents of simulated scans."""
     coupled, decoupled = leading_exponents()
@@ -137,10 +146,11 @@ def check(law=matched_steps, *, seed: int = 0) -> Verdict:
     # Floor and pull are largest at the ends of the scan; the local exponent is known there.
     quiet = {"eta": 1e-5, "lam": 0.002}
     loud = {"eta": 1e-3, "lam": 0.02}
-    departure = max(abs(local_exponent(law, b, **quiet) + 0.5) for b in NOISY) / 0.5
+    departure = max(abs(local_exponent(matched_steps, b, **quiet) + 0.5) for b in NOISY) / 0.5
     reduced = scan("reduced", "coupled", batches=NOISY, seed=seed, **quiet)
     adam = scan("discrete", "coupled", batches=BATCHES, seed=seed + 10, **loud)
     adamw = scan("discrete", "decoupled", batches=NOISY, seed=seed + 20, eta=1e-3, lam=0.1)
+    pairs, predicted = adam.pairs(), along(REMEMBERING, BATCHES, **loud).pairs()
     numeric = [
         Comparison(
             "exponent in b of the law, coupled, pull 1e-4",
@@ -148,22 +158,51 @@ def check(law=matched_steps, *, seed: int = 0) -> Verdict:
             Estimate(-0.5),
             allowed=1e-4,  # the floor is 1e-4 of the core
         ),
-        Comparison("of the reduced rung, coupled", reduced.exponent(), Estimate(-0.5), departure),
-        *(against_mean_field(pair, **loud) for pair in adam.pairs()),
+        Comparison(
+            "of the exact mean on the radial rung, decoupled",
+            Estimate(exponents(radial_steps, loud | {"batch_size": 100.0}).batch_size),
+            Estimate(0.0),
+            allowed=1e-12,  # rounding
+        ),
+        Comparison(
+            "of the reduced rung, coupled",
+            reduced.exponent(),
+            Estimate(-0.5),
+            departure,
+            claimed=True,
+        ),
+        Comparison(
+            f"of discrete Adam, coupled, b {BATCHES[0]} to {BATCHES[1]}",
+            pairs[0].exponent(),
+            Estimate(-0.5),
+            allowed=abs(predicted[0].exponent().value + 0.5) / 0.5,  # of the mean-field law
+            claimed=True,
+        ),
+        *(against_mean_field(*both) for both in zip(pairs, predicted, strict=True)),
         Comparison("of discrete Adam, decoupled", adamw.exponent(), Estimate(0.0)),
     ]
     wide = [10 ** (n / 2) for n in range(2, 12)]
     off = [local_exponent(law, b, **loud) / -0.5 - 1 for b in wide]
-    validity = f"λ = {loud['lam']}: coupled exponent −½ " + within("b", wide, off, 0.1)
+    scans = {"reduced, coupled": reduced, "Adam": pairs[0], "AdamW": adamw}
+    validity = (
+        f"λ = {loud['lam']}: coupled exponent −½ {within('b', wide, off, 0.1)}; simulated, with "
+        f"95 % confidence: {', '.join(f'{name} {interval(s)}' for name, s in scans.items())}"
+    )
     data = {"adam": adam, "adamw": adamw, "law": law} | loud
     return Verdict(CLAIM, "claimed", symbolic, numeric, validity, data)
 
 
-def against_mean_field(pair: Scan, *, eta: float, lam: float) -> Comparison:
+def interval(scan: Scan) -> str:
+    """Say the exponent over a scan, with its 95 % confidence interval."""
+    slope = scan.exponent()
+    low, high = (slope.value + sign * NORMAL * slope.stderr for sign in (-1, 1))
+    return f"{low:+.4f} to {high:+.4f} (b {scan.batches[0]:g} to {scan.batches[-1]:g})"
+
+
+def against_mean_field(pair: Scan, predicted: Scan) -> Comparison:
     """Compare the exponent of discrete Adam over a pair with that of the mean-field law."""
-    low, high = pair.batches
-    expected = along(REMEMBERING, pair.batches, eta=eta, lam=lam).exponent().value
-    slope_error = 0.4 / DIM / math.log(high / low)  # of the law, whose T is off by 0.4/d
+    (low, high), expected = pair.batches, predicted.exponent().value
+    slope_error = 1 / DIM / math.log(high / low)  # the law's T is off by terms of order 1/d
     what = f"of discrete Adam, coupled, b {low:g} to {high:g}, against the mean-field law"
     return Comparison(what, pair.exponent(), Estimate(expected), slope_error / abs(expected))
 
@@ -197,7 +236,7 @@ def figure(data: Mapping[str, Any]) -> Figure:
         right.errorbar(
             [math.sqrt(pair.batches[0] * pair.batches[1]) for pair in pairs],
             [slope.value for slope in slopes],
-            yerr=[1.96 * slope.stderr for slope in slopes],  # 95 % confidence
+            yerr=[NORMAL * slope.stderr for slope in slopes],
             **bars,
         )
     for exponent, words in ((-0.5, "noise-dominated"), (0.0, "sign-like, decoupled")):

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 from scipy.interpolate import CubicSpline
-from scipy.stats import kstwobign, norm
+from scipy.special import kolmogi, ndtr
 
 from sde_grok import EscapeResult, Geometry, IsotropicNoise, Optimizer, simulate_escape
-from sde_grok.claims import LARGEST_Z, Comparison, Residual, Verdict, report, within
+from sde_grok.claims import FALSE_ALARM, Comparison, Residual, Verdict, report, within
 from sde_grok.laws import (
     laplace_transform,
     mean_passage_time,
@@ -47,7 +47,7 @@ CASES = [
     (1000, 2000.0, 480.0),
 ]
 UNIT = {"gamma": 1.0, "q2": 1.0}
-FALSE_ALARM = 2 * norm.sf(LARGEST_Z)
+KNOTS = ndtr(np.linspace(-4.5, 4.5, 20))  # ranks of order statistics, dense at both ends
 
 
 def generator_is_kummers() -> sp.Expr:
@@ -90,15 +90,15 @@ def simulated(dim: int, start: float, core: float, seed: int) -> EscapeResult:
 
 
 def distance(law, result: EscapeResult, dim: int, start: float, core: float) -> float:
-    """Kolmogorov's √n sup |S − S_n|; S by cubic interpolation, whose error in it is below 0.05.
+    """Kolmogorov's √n sup |S − S_n|, S by a cubic spline in ln t between order statistics.
 
-    Knots are 40 order statistics, and 40 times up to the longest for the tail.
+    Against 500 knots its error was measured as 0.01 to 0.025 in √n S.
     """
     times = np.sort(result.steps)
     n = times.size
-    evenly = np.linspace(0, n - 1, 40).astype(int)
-    knots = np.unique([*times[evenly], *np.linspace(times[0], times[-1], 40)])
-    survival = CubicSpline(knots, law(knots, start, core, dim=dim, **UNIT))(times)
+    knots = np.unique(times[np.round((n - 1) * KNOTS).astype(int)])
+    at_knots = law(knots, start, core, dim=dim, **UNIT)
+    survival = CubicSpline(np.log(knots), at_knots)(np.log(times))
     above = np.arange(n, 0, -1) / n  # the empirical one just before each time, and just after
     return math.sqrt(n) * float(np.max(np.maximum(above - survival, survival - above + 1 / n)))
 
@@ -120,7 +120,7 @@ def check(law=survival_function, *, seed: int = 0) -> Verdict:
                 f"√n KS distance, {where}",
                 Estimate(distance(law, result, dim, start, core)),
                 Estimate(0.0),
-                allowed=float(kstwobign.isf(FALSE_ALARM)),  # at the false-alarm rate of 4 σ
+                allowed=float(kolmogi(FALSE_ALARM)),
             )
         )
         weights = np.exp(-result.steps / mean)
@@ -131,12 +131,12 @@ def check(law=survival_function, *, seed: int = 0) -> Verdict:
                 Estimate(laplace_transform(1 / mean, start, core, dim=dim, **UNIT)),
             )
         )
-        off.append(
-            float(np.mean(result.steps > mean)) / law(mean, start, core, dim=dim, **UNIT) - 1
-        )
+        part, expected = np.mean(result.steps > mean), law(mean, start, core, dim=dim, **UNIT)
+        error = math.sqrt(part * (1 - part) / N_PATHS)
+        off.append(Estimate(float(part / expected - 1), error / expected))
         data.append((dim, start, core, result))
     dims = [dim for dim, _, _ in CASES]
-    validity = "P(T > E T) " + within("d", dims, off, 0.02)
+    validity = "P(T > E T) " + within("d", dims, off, 0.03)
     return Verdict(CLAIM, "derived", symbolic, numeric, validity, {"cases": data, "law": law})
 
 

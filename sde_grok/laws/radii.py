@@ -120,7 +120,7 @@ def memorization_minimum(*, c_m: float, c_m2: float) -> float:
 
     Notes
     -----
-    Provenance: claimed by arXiv 2606.30388, as reported second-hand.
+    Claim `u-shape`. Provenance: claimed by arXiv 2606.30388, as reported second-hand.
     """
     c_m, c_m2 = number("c_m", c_m), number("c_m2", c_m2)
     return -c_m / (2 * c_m2) if c_m < 0 < c_m2 else math.nan
@@ -349,8 +349,9 @@ def quadratic_memorization_coefficients(
     (ρ_M⁽⁰⁾)² − X_M = Y₀ φ₀ falls as e^{−O(λ)}, as Theorem 1 claims. c_M < 0 needs noise to delay
     memorization, n/2 > 1 + a, and Y₀ large. The U needs c_M⁽²⁾ > 0, too. With loss in all n
     directions a < 1; then c_M⁽²⁾ is largest where c_M passes 0, and is positive there only for
-    n/2 < 1 + a + (1+a)(1+r)/|f|, f = a − 1 − (1+a)r + 2a r^a (1−r)/(1−r^a), r = X_M/X₀. So the U
-    occurs in a window of Y₀ and n, and not for n large.
+    n/2 < 1 + a + (1+a)(1+r)/|f|, f = a − 1 − (1+a)r + 2a r^a (1−r)/(1−r^a), r = X_M/X₀. So the
+    U of this expansion occurs in a window of Y₀ and n; the exact curve may also have its minimum
+    far beyond the expansion.
     """
     given = _landscape(x2_start, x2_core, y2_start, fitted_dim, dim, fitted_rate, gamma)
     x_start, x_core, y_start, n, d, g, gamma = given
