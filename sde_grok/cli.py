@@ -143,7 +143,7 @@ def validate(
     3. Real runs (92 networks, shipped with the package): the transition time that a flat annulus
        predicts from the measured radii and √v, beside the measured one.
 
-    Takes a minute and a half. A claim of the paper that is contradicted is a result; the exit code is 1
+    Takes about a minute. A claim of the paper that is contradicted is a result; the exit code is 1
     if what was derived here fails, or a rung contradicts what the theory says it agrees with.
     """
     from sde_grok.validate import run_validation  # noqa: PLC0415

@@ -15,27 +15,32 @@ import math
 
 import numpy as np
 import sympy as sp
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from sde_grok.claims import Comparison, Residual, Verdict, report, within
 from sde_grok.laws import init_shell_mean, init_shell_quantile, init_shell_sd
 from sde_grok.results import Estimate
 
 CLAIM = "init-shell"
-NETWORK = np.repeat([256, 512], [127, 639])  # rows of an embedding, and of two layers of width 512
+WIDE = np.full(8, 128)
+NETWORK = np.repeat([16, 32], [32, 48])  # rows of an embedding, and of a layer
 SMALL = np.array([3, 5, 9])
 SIZES = (10, 100, 1000, 10_000)
-N_SHELLS = 20_000
 LEVELS = (0.01, 0.5, 0.99)
+N_SHELLS = {"normal": 10_000, "uniform": 20_000}
+CHUNK = 1_000
 
 
-def cumulants_of_chi2() -> list[sp.Expr]:
-    """Residuals of mean pσ² and variance 2pσ⁴, from the logarithm of (1 + 2ασ²)^{−p/2}."""
+def cumulants_of_chi2() -> list[Residual]:
+    """Mean pσ² and variance 2pσ⁴, from the logarithm of (1 + 2ασ²)^{−p/2}."""
     alpha, sigma, p = sp.symbols("alpha sigma p", positive=True)
     log_phi = -p / 2 * sp.log(1 + 2 * alpha * sigma**2)
     mean = -sp.diff(log_phi, alpha).subs(alpha, 0)
     variance = sp.diff(log_phi, alpha, 2).subs(alpha, 0)
-    return [sp.simplify(mean - p * sigma**2), sp.simplify(variance - 2 * p * sigma**4)]
+    return [
+        Residual("χ²: mean", sp.simplify(mean - p * sigma**2)),
+        Residual("χ²: variance", sp.simplify(variance - 2 * p * sigma**4)),
+    ]
 
 
 def transform_of_a_square() -> sp.Expr:
@@ -55,22 +60,34 @@ def uniform_variance() -> sp.Expr:
     return sp.simplify(fourth - second**2 - sp.Rational(4, 5) * sigma**4)
 
 
-def lecun() -> list[sp.Expr]:
-    """Residuals of mean k and variance 2k/p̃ for three sub-vectors with σ_j² = 1/p_j."""
-    p = sp.symbols("p1:4", positive=True)
+def lecun() -> list[Residual]:
+    """Mean k and variance 2k/p̃ for σ_j² = 1/p_j, from ln φ = −Σ (p_j/2) ln(1 + 2α/p_j), k = 3."""
+    alpha, *p = sp.symbols("alpha p1:4", positive=True)
     k, harmonic = len(p), len(p) / sum(1 / x for x in p)
+    log_phi = -sum(x / 2 * sp.log(1 + 2 * alpha / x) for x in p)
+    mean = -sp.diff(log_phi, alpha).subs(alpha, 0)
+    variance = sp.diff(log_phi, alpha, 2).subs(alpha, 0)
     return [
-        sp.simplify(sum(x / x for x in p) - k),
-        sp.simplify(sum(2 * x / x**2 for x in p) - 2 * k / harmonic),
+        Residual("LeCun: mean k", sp.simplify(mean - k)),
+        Residual("LeCun: variance 2k/p̃", sp.simplify(variance - 2 * k / harmonic)),
     ]
 
 
 def shells(rng: np.random.Generator, sizes: np.ndarray, entries: str) -> np.ndarray:
-    """Draw ρ² with LeCun scaling."""
-    if entries == "normal":
-        return np.sum(rng.chisquare(sizes, (N_SHELLS, sizes.size)) / sizes, axis=1)
-    x = rng.uniform(-math.sqrt(3), math.sqrt(3), (N_SHELLS, sizes.sum()))
-    return np.sum(x**2 / np.repeat(sizes, sizes), axis=1)
+    """Draw the entries of N_SHELLS vectors with LeCun scaling; return ρ²."""
+    half = math.sqrt(3)
+    rho2 = []
+    for start in range(0, N_SHELLS[entries], CHUNK):
+        shape = min(CHUNK, N_SHELLS[entries] - start), int(sizes.sum())
+        normal = entries == "normal"
+        x = rng.standard_normal(shape) if normal else rng.uniform(-half, half, shape)
+        rho2.append(x**2 @ np.repeat(1 / sizes, sizes))
+    return np.concatenate(rho2)
+
+
+def mean(rho2: np.ndarray) -> Estimate:
+    """Mean of a sample and its error."""
+    return Estimate(float(rho2.mean()), float(rho2.std()) / math.sqrt(rho2.size))
 
 
 def standard_deviation(rho2: np.ndarray) -> Estimate:
@@ -80,63 +97,74 @@ def standard_deviation(rho2: np.ndarray) -> Estimate:
     return Estimate(sd, float(np.std(square)) / math.sqrt(rho2.size) / (2 * sd))
 
 
+def exponent(low: Estimate, high: Estimate, ratio: float) -> Estimate:
+    """Exponent between two numbers whose arguments differ by `ratio`."""
+    stderr = math.hypot(low.stderr / low.value, high.stderr / high.value)
+    return Estimate(math.log(high.value / low.value) / math.log(ratio), stderr / math.log(ratio))
+
+
+def orders(wide: np.ndarray, network: np.ndarray) -> list[Comparison]:
+    """Compare the claimed orders, ρ² = O(k) and thickness O(√(k/p̃)), as exponents."""
+    spread = [np.sum(1 / sizes) for sizes in (WIDE, NETWORK)]  # k/p̃
+    width = exponent(mean(wide), mean(network), NETWORK.size / WIDE.size)
+    thickness = exponent(
+        standard_deviation(wide), standard_deviation(network), spread[1] / spread[0]
+    )
+    return [
+        Comparison("exponent of ρ² in k", width, Estimate(1.0), claimed=True),
+        Comparison("exponent of the thickness in k/p̃", thickness, Estimate(0.5), claimed=True),
+    ]
+
+
 def check(law=init_shell_sd, *, seed: int = 0) -> Verdict:
-    """Check the moments and the law of ρ²; `law` is the thickness."""
+    """Check the moments, the claimed orders, and the law of ρ²; `law` is the thickness."""
     symbolic = [
-        *(
-            Residual(f"χ²: {n}", r)
-            for n, r in zip(("mean", "variance"), cumulants_of_chi2(), strict=True)
-        ),
+        *cumulants_of_chi2(),
         Residual("transform of a squared normal entry", transform_of_a_square()),
         Residual("variance of a squared uniform entry", uniform_variance()),
-        *(
-            Residual(f"LeCun: {n}", r)
-            for n, r in zip(("mean k", "variance 2k/p̃"), lecun(), strict=True)
-        ),
+        *lecun(),
     ]
     rng = np.random.default_rng(seed)
-    numeric, k = [], NETWORK.size
-    harmonic = k / np.sum(1 / NETWORK)
+    drawn = [
+        (entries, sizes, shells(rng, sizes, entries))
+        for entries, sizes in (("normal", WIDE), ("normal", NETWORK), ("uniform", SMALL))
+    ]
+    numeric = orders(drawn[0][2], drawn[1][2])
+    by_lecun = math.sqrt(2 * np.sum(1 / NETWORK))
     numeric.append(
         Comparison(
-            "thickness over √(2k/p̃), LeCun",
-            Estimate(law(NETWORK, 1 / NETWORK) / math.sqrt(2 * k / harmonic)),
+            "law over √(2k/p̃), LeCun",
+            Estimate(law(NETWORK, 1 / NETWORK) / by_lecun),
             Estimate(1.0),
             allowed=1e-12,  # rounding
         )
     )
-    for entries, sizes in (("normal", NETWORK), ("uniform", SMALL)):
-        rho2 = shells(rng, sizes, entries)
-        mean = Estimate(float(rho2.mean()), float(rho2.std()) / math.sqrt(N_SHELLS))
+    for entries, sizes, rho2 in drawn:
+        where = f"{entries}, k = {sizes.size}"
         expected = Estimate(init_shell_mean(sizes, 1 / sizes))
+        thickness = Estimate(law(sizes, 1 / sizes, entries=entries))
         numeric += [
-            Comparison(f"mean of ρ², {entries}, k = {sizes.size}", mean, expected),
-            Comparison(
-                f"thickness, {entries}, k = {sizes.size}",
-                standard_deviation(rho2),
-                Estimate(law(sizes, 1 / sizes, entries=entries)),
-            ),
+            Comparison(f"mean of ρ², {where}", mean(rho2), expected),
+            Comparison(f"thickness, {where}", standard_deviation(rho2), thickness),
         ]
+        if sizes is WIDE:
+            continue
         for level in LEVELS:
             quantile = init_shell_quantile(level, sizes, 1 / sizes, entries=entries)
-            below = Estimate(
-                float(np.mean(rho2 < quantile)), math.sqrt(level * (1 - level) / N_SHELLS)
-            )
-            numeric.append(
-                Comparison(
-                    f"part below the {level:.0%} quantile, {entries}", below, Estimate(level)
-                )
-            )
+            stderr = math.sqrt(level * (1 - level) / rho2.size)
+            below = Estimate(float(np.mean(rho2 < quantile)), stderr)
+            what = f"part below the {level:.0%} quantile, {where}"
+            numeric.append(Comparison(what, below, Estimate(level)))
     widths = [16, 64, 256, 1024]
     relative = [law(np.full(w, w), 1 / w) / w for w in widths]  # a square layer, k = p = width
     thin = ", ".join(f"{r:.2%} at {w}" for r, w in zip(relative, widths, strict=True))
     normal = [
-        (init_shell_quantile(0.99, [p], 1 / p) - 1) / (law([p], 1 / p) * norm.isf(0.01)) - 1
+        (init_shell_quantile(0.99, [p], 1 / p) - 1) / (law([p], 1 / p) * -ndtri(0.01)) - 1
         for p in SIZES
     ]
     validity = (
-        f"thickness over radius of a square layer, by width: {thin}; the normal law has the 99 % "
-        f"quantile's distance from the mean {within('p', SIZES, normal, 0.1)}"
+        f"thickness over ρ² of a square layer, by width: {thin}; distance of the 99 % quantile "
+        f"from the mean, against a normal law, {within('p', SIZES, normal, 0.1)}"
     )
     return Verdict(CLAIM, "claimed", symbolic, numeric, validity)
 

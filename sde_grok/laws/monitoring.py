@@ -49,8 +49,9 @@ def monitored_core(rho_core: float, *, q: float, dt: float, inward: bool) -> flo
     Notes
     -----
     Claim `monitoring`. Provenance: derived by Siegmund (Sequential Analysis, 1985) and Broadie,
-    Glasserman and Kou (Mathematical Finance 7, 1997), after Chernoff (1965). Leading order in √Δt;
-    assumes additive noise, as the radius has, and Gaussian steps small against the distance
+    Glasserman and Kou (Mathematical Finance 7, 1997), after Chernoff (1965). Leading order in √Δt; the
+    next term delays the passage by Δt/4, whatever the drift (derived, `theory/monitoring.py`).
+    Assumes additive noise, as the radius has, and Gaussian steps small against the distance
     travelled.
     """
     core = number("rho_core", rho_core, low=0)
