@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from scipy.stats import norm
 
-ALPHA_SUITE = 0.015
-COMPARISONS = 237
+ALPHA_SUITE = 0.01
+COMPARISONS = 158
 ALPHA = ALPHA_SUITE / COMPARISONS
 Z = float(norm.isf(ALPHA / 2))
 

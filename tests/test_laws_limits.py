@@ -135,3 +135,22 @@ def test_logarithms_beyond_the_range_of_floats():
 
 def test_law_limit_with_a_floor_beyond_floats_is_that_without_contraction():
     assert law_limit(2, 8, dim=10, gamma=1e-309, q2=1) == law_limit(2, 8, dim=10, gamma=0, q2=1)
+
+
+@pytest.mark.parametrize(
+    ("decay", "lam", "batch_size", "with_floor", "leading"),
+    [
+        ("coupled", 0.01, 100, 7007, 6931),
+        ("coupled", 0.01, 2500, 1389, 1386),
+        ("coupled", 0.01, 10_000, 694, 693),
+        ("coupled", 0.01, 400_000, 110, 110),
+        ("decoupled", 0.1, 100, 7007, 6931),
+        ("decoupled", 0.1, 10_000, 7007, 6931),
+    ],
+)
+def test_steps_of_the_checked_example(decay, lam, batch_size, with_floor, leading):
+    eta = 1e-3
+    gamma = lam * math.sqrt(batch_size) if decay == "coupled" else lam
+    limit = law_limit(128, 32, dim=128, gamma=gamma, q2=eta) / eta
+    assert limit == approx(with_floor, abs=0.5)
+    assert leading_law(128, 32, gamma=gamma) / eta == approx(leading, abs=0.5)
