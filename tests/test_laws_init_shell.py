@@ -60,6 +60,18 @@ def test_quantiles_of_one_scale_are_those_of_chi2(p, level):
         assert chi2.cdf(quantile / 0.3, p) == pytest.approx(level, rel=0, abs=1e-12)
 
 
+@pytest.mark.statistical
+@pytest.mark.parametrize("sizes", [[1, 1000], [2, 512]])
+def test_quantiles_of_a_broad_part_and_a_narrow_one(sizes):
+    rng = np.random.default_rng(22)
+    rho2 = sum(rng.chisquare(p, 100_000) / p for p in sizes)
+    for level in (0.01, 0.5):
+        quantile = init_shell_quantile(level, sizes, 1 / np.array(sizes))
+        stderr = math.sqrt(level * (1 - level) / rho2.size)
+        what = f"quantile {level} of {sizes}"
+        stats_tools.check_z(what, float(np.mean(rho2 < quantile)), stderr, level)
+
+
 def test_quantiles_of_two_scales_equal_mpmath():
     """σ₁² χ²_2 + σ₂² χ²_4: exponentials, with P(ρ² > t) by partial fractions of the transform."""
     a, b = mp.mpf(1) / 2, mp.mpf(3)  # (1 + a)⁻¹ (1 + b)⁻²

@@ -6,6 +6,7 @@ from functools import partial
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 from scipy.linalg import eigh_tridiagonal
 from scipy.special import erf
 from scipy.stats import norm
@@ -262,3 +263,22 @@ def test_bad_input(law, change, message):
     with pytest.raises(ParameterError) as error:
         law(**given)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("start", "core", "dim"), [(1e4, 0.9962, 1e6), (7.89e7, 0.97585, 24_010), (1e6, 0.9, 400)]
+)
+def test_a_long_way_to_a_core_just_below_the_floor(start, core, dim):
+    """A narrow time to the floor and a broad one from there: monotone, and of the right mean."""
+    problem = {"dim": dim, "gamma": 1.0, "q2": 1.0}
+    start, core = start * dim / 2, core * dim / 2
+    mean = mean_passage_time(start, core, **problem)
+    to_floor = math.log(start / core) / 2
+    after = to_floor + np.linspace(0.02, 4, 40) ** 2 * mean
+    t = np.concatenate([to_floor * np.linspace(0.7, 1, 8), after])
+    survival = survival_function(t, start, core, **problem)
+    assert np.all(np.diff(survival) <= 1e-11)
+    assert survival[0] == pytest.approx(1, abs=1e-11)
+    assert survival[-1] < 1e-6
+    integral = t[0] + CubicSpline(t, survival).integrate(t[0], t[-1])
+    assert integral == pytest.approx(mean, rel=1e-3)  # of the spline

@@ -13,7 +13,8 @@ steepest descent: with k = √(mt/v) and c₀ = km/t,
 
 For other laws e^{αt}φ falls off much like that, and the trapezoidal rule in r converges
 exponentially where the singularities are on α <= 0: for sums and mixtures of exponential laws, sums
-of scaled χ², first-passage times of diffusions. A narrow law is no harder than a broad one.
+of scaled χ², first-passage times of diffusions. A narrow law is no harder than a broad one; where a
+narrow and a broad one come together the path is made wider, and the sum longer.
 
 Here c = k, which is α = 0 for r = 0; or 3, should k be less, to keep away from the singularities. In
 the left tail the path starts further right, at the α₀ for which Chernoff's bound e^{αt}φ(α) on
@@ -49,8 +50,10 @@ EARLY_OPENING = 2.0  # times that of the tilted law, which may be a narrow one a
 RIGHT_TAIL = 200.0  # e^{−20000} there, e^{−40000} for an exponential law
 NEGLIGIBLE = 40.0  # e^-40 = 4e-18
 BANDWIDTH = 36.0  # 2π/step: errors of e^{−36δ}, with δ ≈ 1 the distance of the singularities
-BLOCK = 9.5  # of r: e^{−r²/2} = 3e-20
+BLOCK = 54  # nodes: to r = 9.5, e^{−r²/2} = 3e-20, on the first path
 FURTHEST = 160.0
+GROWTH = 3.0  # of ln|e^{αt}φ|
+WIDENINGS = 12
 
 
 class _Path(NamedTuple):
@@ -103,15 +106,17 @@ def survival(log_transform: LogTransform, time: float, *, mean: float, variance:
         return path.outcome
     k, saddle = path.k, path.saddle
 
-    def integrand(w: Complex) -> Complex:
-        alpha_t = path.alpha_t(w)
-        phi = np.exp(alpha_t + log_transform(alpha_t / time))
-        reference = 0 if path.early else np.exp(alpha_t + saddle * (k - w))
+    def weighted(w: Complex, alpha_t: Complex, phi: Complex) -> Complex:
+        if path.early:
+            return np.asarray(-w / alpha_t * phi)
+        k_less_w = -2 * alpha_t / (k + np.sqrt(k**2 + 2 * alpha_t))
+        reference = np.exp(alpha_t + saddle * k_less_w)
         return np.asarray(w / alpha_t * (reference - phi))
 
     beyond = math.exp(-((saddle - k) ** 2) / 2) * erfcx((saddle + k) / math.sqrt(2)) / 2
     reference = 1.0 if path.early else float(ndtr(saddle - k) - beyond)
-    return min(1.0, max(0.0, reference + _integral(integrand, path)))
+    probability = reference + _integral(weighted, log_transform, time, path)
+    return float(np.clip(probability, 0.0, 1.0))
 
 
 @elementwise
@@ -142,11 +147,8 @@ def density(log_transform: LogTransform, time: float, *, mean: float, variance: 
     if path.outcome is not None:
         return 0.0
 
-    def integrand(w: Complex) -> Complex:
-        alpha_t = path.alpha_t(w)
-        return w * np.exp(alpha_t + log_transform(alpha_t / time))
-
-    return max(0.0, _integral(integrand, path) / time)
+    total = _integral(lambda w, _, phi: w * phi, log_transform, time, path)
+    return float(np.maximum(0.0, total / time))
 
 
 def _path(log_transform: LogTransform, time: float, mean: float, variance: float) -> _Path:
@@ -183,22 +185,53 @@ def _early_path(log_transform: LogTransform, time: float, k: float) -> _Path:
     return _Path(start, opening, early=True)
 
 
-def _integral(integrand: Callable[[Complex], Complex], path: _Path) -> float:
-    """(1/π) Re ∫_0^∞ of the integrand over r, which is conjugate at −r."""
+def _integral(
+    weighted: Callable[[Complex, Complex, Complex], Complex],
+    log_transform: LogTransform,
+    time: float,
+    path: _Path,
+) -> float:
+    """(1/π) Re ∫_0^∞ of weighted(w, αt, e^{αt}φ) over r, which is conjugate at −r.
+
+    |e^{αt}φ| grows along a path that bends too much, where a narrow law and a broad one come
+    together. Then a wider one is taken: straight up it is at most what it is at α₀.
+    """
     if path.early:
         bandwidth = BANDWIDTH * max(1.0, path.opening / path.start)  # the pole is at 1/this
     else:
         bandwidth = BANDWIDTH + max(0.0, path.opening - path.saddle)  # the phase is e^{ir(c−c₀)}
-    step = 2 * math.pi / bandwidth
-    r = (np.arange(math.ceil(BLOCK / step)) + 0.5) * step
+    for wider in 2.0 ** np.arange(WIDENINGS):
+        tried = path._replace(opening=path.opening * wider)
+        total = _sum(weighted, log_transform, time, tried, 2 * math.pi / (bandwidth * wider))
+        if total is not None:
+            return total / math.pi
+    return math.nan
+
+
+def _sum(
+    weighted: Callable[[Complex, Complex, Complex], Complex],
+    log_transform: LogTransform,
+    time: float,
+    path: _Path,
+    step: float,
+) -> float | None:
+    """Trapezoidal sum; None if e^{αt}φ grows along the path."""
+    start = np.array([path.start / time], dtype=np.complex128)
+    top = path.start + log_transform(start).real[0] if path.start > 0 else 0.0
+    r = (np.arange(BLOCK) + 0.5) * step
     total = 0.0
     while r[0] < FURTHEST:
-        f = integrand(np.asarray(path.opening + 1j * r, dtype=np.complex128))
+        w = np.asarray(path.opening + 1j * r, dtype=np.complex128)
+        alpha_t = path.alpha_t(w)
+        log_phi = alpha_t + log_transform(alpha_t / time)
+        if not np.max(log_phi.real) < top + GROWTH:
+            return None
+        f = weighted(w, alpha_t, np.exp(log_phi))
         total += float(np.sum(f.real))
         if np.max(abs(f[-2:])) < 1e-17:
             break
         r = r + len(r) * step
-    return total * step / math.pi
+    return total * step
 
 
 def scaled_chi2(sizes: ArrayLike, variances: ArrayLike) -> LogTransform:
