@@ -173,3 +173,9 @@ def test_tolerance_of_a_regime():
         ParameterError, match=r"tolerance = 0.5: must be a finite number > 0 and < 0.5"
     ):
         regime(Exponents(-1, -0.4, -0.8), tolerance=0.5)
+
+
+def test_regimes_of_arrays():
+    batches = [[100.0, 10_000.0], [1e6, 1e8]]
+    local = exponents(LAWS["matched"], {**AT, "batch_size": batches})
+    assert regime(local).tolist() == [["noise-dominated", "crossover"], ["sign-like", "sign-like"]]

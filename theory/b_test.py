@@ -35,6 +35,7 @@ CLAIM = "b-test"
 DIM, START, CORE, SIGMA = 64, 64.0, 16.0, 1.0
 BATCHES = tuple(9 * 4**n for n in range(8))
 N_PATHS = 128
+CLOSE = 0.01  # a limit is met within 1 %
 NOISY = BATCHES[:3]  # of the limit
 NORMAL = 1.96  # of 95 % confidence
 
@@ -146,7 +147,6 @@ def check(law=matched_steps, *, seed: int = 0) -> Verdict:
     # Floor and pull are largest at the ends of the scan; the local exponent is known there.
     quiet = {"eta": 1e-5, "lam": 0.002}
     loud = {"eta": 1e-3, "lam": 0.02}
-    departure = max(abs(local_exponent(matched_steps, b, **quiet) + 0.5) for b in NOISY) / 0.5
     reduced = scan("reduced", "coupled", batches=NOISY, seed=seed, **quiet)
     adam = scan("discrete", "coupled", batches=BATCHES, seed=seed + 10, **loud)
     adamw = scan("discrete", "decoupled", batches=NOISY, seed=seed + 20, eta=1e-3, lam=0.1)
@@ -156,7 +156,7 @@ def check(law=matched_steps, *, seed: int = 0) -> Verdict:
             "exponent in b of the law, coupled, pull 1e-4",
             Estimate(local_exponent(law, 100, eta=1e-9, lam=1e-5)),
             Estimate(-0.5),
-            allowed=1e-4,  # the floor is 1e-4 of the core
+            allowed=1e-4,  # the floor is 2e-5 of the core
         ),
         Comparison(
             "of the exact mean on the radial rung, decoupled",
@@ -168,14 +168,14 @@ def check(law=matched_steps, *, seed: int = 0) -> Verdict:
             "of the reduced rung, coupled",
             reduced.exponent(),
             Estimate(-0.5),
-            departure,
+            CLOSE,
             claimed=True,
         ),
         Comparison(
             f"of discrete Adam, coupled, b {BATCHES[0]} to {BATCHES[1]}",
             pairs[0].exponent(),
             Estimate(-0.5),
-            allowed=abs(predicted[0].exponent().value + 0.5) / 0.5,  # of the mean-field law
+            CLOSE,
             claimed=True,
         ),
         *(against_mean_field(*both) for both in zip(pairs, predicted, strict=True)),

@@ -42,6 +42,7 @@ NOISY, SIGN_LIKE = 100, 400_000  # b where gradient noise rules √v, and where 
 # paths at each b: beyond the first, 4 standard errors of the joint rung's mean are below 0.5 %
 PATHS = {NOISY: 64, 10_000: 704, SIGN_LIKE: 1_344}
 BATCHES = (NOISY, 400, 2_500, 10_000, SIGN_LIKE)
+CLOSE = 0.01  # the claim is met within 1 %
 PAIRS = 256  # of a joint and a reduced path
 
 
@@ -167,8 +168,8 @@ def exponent(low: Estimate, high: Estimate, ratio: float) -> Estimate:
 def short_memory(b: int, seed: int) -> tuple[list[Comparison], list[Estimate]]:
     """Compare the rungs, as claimed, and their difference with the first-order delay D.
 
-    Allowed are D itself for the claim; for D the next order, memory over passage, and 1/d. Returns
-    the deviations, too.
+    The claim is taken as met within CLOSE of the passage, at the shorter memory; for D the next
+    order, memory over passage, and 1/d are allowed. Returns the deviations, too.
     """
     found, off = [], []
     for memory in (SHORT, LONGER):
@@ -177,15 +178,12 @@ def short_memory(b: int, seed: int) -> tuple[list[Comparison], list[Estimate]]:
         expected = delay(b, **memory)
         next_order = 1 / (1 - memory["beta2"]) / reduced + 1 / DIM
         where = f"β = (0, {memory['beta2']}), b = {b}"
-        found.append(
-            Comparison(
-                f"joint as reduced, {where}",
-                Estimate(reduced + gap.value, gap.stderr),
-                Estimate(reduced),
-                abs(expected) * (1 + next_order) / reduced,
-                claimed=True,
+        if memory == SHORT:
+            mean = Estimate(reduced + gap.value, gap.stderr)
+            as_claimed = Estimate(reduced)
+            found.append(
+                Comparison(f"joint as reduced, {where}", mean, as_claimed, CLOSE, claimed=True)
             )
-        )
         found.append(Comparison(f"delay D, {where}", gap, Estimate(expected), next_order))
         off.append(reduced_off(gap, reduced))
     return found, off

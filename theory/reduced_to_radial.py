@@ -128,6 +128,7 @@ def check(law=mean_passage_time, *, seed: int = 0) -> Verdict:
                 simulated(geometry, optimizer, n_paths, seed + i),
                 Estimate(steps),
                 left_out(geometry, optimizer, steps),
+                claimed=optimizer.decay == "coupled",
             )
         )
     off = []

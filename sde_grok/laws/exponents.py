@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sde_grok.checks import ParameterError, number
 from sde_grok.dual import Dual
@@ -37,7 +38,7 @@ def exponents(law: Callable[..., float], at: Mapping[str, Any]) -> Exponents:
         time: a law of a mean time, of a radius or of a delay, or any composition of such laws,
         arithmetic, and the functions of `sde_grok.dual`. Not differentiable are the laws that solve
         a differential equation or invert a transform (`mean_field_steps`, `survival_function`),
-        `laplace_transform` and `passage_time_variance`.
+        `laplace_transform`, `passage_time_variance` and `quadratic_memorization_radius`.
     at : mapping of str to number or array
         The keyword arguments. η, b and λ must be > 0.
 
@@ -87,7 +88,7 @@ def _local(law: Callable[..., float], **at: Any) -> Exponents:
     return Exponents(*(time.gradient / time.value).tolist())
 
 
-def regime(local: Exponents, *, tolerance: float = 0.1) -> str:
+def regime(local: Exponents, *, tolerance: float = 0.1) -> str | NDArray[np.str_]:
     """Name the regime of coupled shrinkage that local exponents belong to.
 
     Parameters
@@ -99,7 +100,7 @@ def regime(local: Exponents, *, tolerance: float = 0.1) -> str:
 
     Returns
     -------
-    str
+    str, or array of str
         "floor-limited" where η speeds up by less than its first power, since it lifts the floor, or
         where there is no time at all; else, by the exponent of λ, "noise-dominated" (−1),
         "sign-like" (0) or "crossover" (in between).
@@ -115,8 +116,16 @@ def regime(local: Exponents, *, tolerance: float = 0.1) -> str:
     without floor: only λ/s = λ√b/σ matters.
     """
     tolerance = number("tolerance", tolerance, low=0, high=0.5, open_low=True)
-    if not local.eta < tolerance - 1:
+    if np.ndim(local.eta):
+        each = zip(np.ravel(local.eta), np.ravel(local.lam), strict=True)
+        names = [_regime(eta, lam, tolerance) for eta, lam in each]
+        return np.reshape(np.array(names), np.shape(local.eta))
+    return _regime(local.eta, local.lam, tolerance)
+
+
+def _regime(eta: float, lam: float, tolerance: float) -> str:
+    if not eta < tolerance - 1:
         return "floor-limited"
-    if local.lam < tolerance - 1:
+    if lam < tolerance - 1:
         return "noise-dominated"
-    return "sign-like" if local.lam > -tolerance else "crossover"
+    return "sign-like" if lam > -tolerance else "crossover"

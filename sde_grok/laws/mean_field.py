@@ -84,7 +84,8 @@ def mean_field_steps(
     Notes
     -----
     Claim `reduced-rung`. Provenance: derived. The passage of the mean stands for the mean passage:
-    relative error of order 1/d. Measured against the joint rung at d = 128, λρ₀/(s√d) = 0.1, 0.5, 1
+    relative error of order 1/d at fixed V*/V_∞ > 1; near the floor fluctuations pass first, and the
+    law is late (`matched_steps` is not). Measured against the joint rung at d = 128, λρ₀/(s√d) = 0.1, 0.5, 1
     and 6.3: −0.01, +0.17, +0.27 and +0.31 %, ± 0.02 %. A memory below 1e-4 of the passage is left
     out, and noise below 1e-5 of the pull is taken as that.
     """
