@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from sde_grok.results import Estimate
@@ -22,6 +24,7 @@ __all__ = [
     "Provenance",
     "Residual",
     "Verdict",
+    "kolmogorov_distance",
     "report",
     "within",
 ]
@@ -218,6 +221,26 @@ class Verdict:
             ],
             "numeric": [c.as_dict() for c in self.numeric],
         }
+
+
+def kolmogorov_distance(probability: NDArray[np.float64]) -> float:
+    """√n times the largest distance of a distribution function from that of n numbers.
+
+    Parameters
+    ----------
+    probability : (n,) array
+        Its values at the numbers, in their order.
+
+    Returns
+    -------
+    float
+        √n sup |F − F_n|, Kolmogorov's statistic.
+    """
+    n = probability.size
+    below = np.arange(n) / n  # the empirical one just before each number; just after, 1/n more
+    return math.sqrt(n) * float(
+        np.max(np.maximum(probability - below, below + 1 / n - probability))
+    )
 
 
 def within(

@@ -13,7 +13,17 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Dual", "differentiable", "exp", "expm1", "log", "log1p", "sqrt", "value_of"]
+__all__ = [
+    "Dual",
+    "differentiable",
+    "exp",
+    "exp_or_inf",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "value_of",
+]
 
 Array = NDArray[np.float64]
 Number = TypeVar("Number")
@@ -136,6 +146,11 @@ def differentiable(
 def exp(x: Number) -> Number:
     """e^x."""
     return differentiable(math.exp, lambda e, _: (e,), x)  # type: ignore[no-any-return]
+
+
+def exp_or_inf(x: float) -> float:
+    """e^x; infinite beyond the range of floats."""
+    return math.inf if x >= 709.0 else exp(x)
 
 
 def expm1(x: Number) -> Number:

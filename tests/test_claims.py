@@ -3,11 +3,20 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import sympy as sp
-from scipy.stats import norm, t
+from scipy.stats import expon, kstest, norm, t
 
-from sde_grok.claims import FALSE_ALARM, Comparison, Residual, Verdict, report, within
+from sde_grok.claims import (
+    FALSE_ALARM,
+    Comparison,
+    Residual,
+    Verdict,
+    kolmogorov_distance,
+    report,
+    within,
+)
 from sde_grok.results import Estimate
 
 RIGHT = Comparison("right", Estimate(10.2, 0.1), Estimate(10.0))
@@ -160,3 +169,9 @@ def test_as_dict_is_plain():
 )
 def test_range_of_validity_in_words(deviations, words):
     assert within("b", [1, 10], deviations) == words
+
+
+def test_kolmogorovs_distance_is_scipys():
+    numbers = np.random.default_rng(0).exponential(size=50)
+    expected = kstest(numbers, "expon").statistic * math.sqrt(50)
+    assert kolmogorov_distance(expon.cdf(np.sort(numbers))) == pytest.approx(expected, rel=1e-14)

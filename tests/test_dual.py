@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sde_grok.checks import ParameterError, number
-from sde_grok.dual import Dual, differentiable, exp, expm1, log, log1p, sqrt
+from sde_grok.dual import Dual, differentiable, exp, exp_or_inf, expm1, log, log1p, sqrt
 
 OPERATIONS = {
     "x + 2": lambda x: x + 2,
@@ -116,6 +116,13 @@ def test_arrays_are_refused():
 def test_zero():
     assert not dual(0.0)
     assert (dual(0.0) ** 0).gradient[0] == 0
+
+
+def test_exponential_beyond_floats():
+    assert exp_or_inf(1.5) == math.exp(1.5)
+    assert exp_or_inf(1e4) == math.inf
+    assert math.isnan(exp_or_inf(math.nan))
+    assert exp_or_inf(dual(2.0)).gradient[0] == pytest.approx(math.exp(2))
 
 
 def test_repr():

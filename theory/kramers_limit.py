@@ -22,10 +22,18 @@ import numpy as np
 import sympy as sp
 from scipy.special import kolmogi
 
-from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
-from sde_grok.claims import FALSE_ALARM, Comparison, Residual, Verdict, report, within
+from sde_grok.claims import (
+    FALSE_ALARM,
+    Comparison,
+    Residual,
+    Verdict,
+    kolmogorov_distance,
+    report,
+    within,
+)
 from sde_grok.laws import kramers_limit, log_mean_passage_time, mean_passage_time
 from sde_grok.results import EscapeResult, Estimate
+from sde_grok.unit_escape import unit_escape
 
 CLAIM = "kramers-limit"
 NU = sp.symbols("nu", positive=True)
@@ -109,26 +117,7 @@ def order_in_d(law, nu: float) -> list[Comparison]:
 def simulated(over_floor: float, seed: int) -> EscapeResult:
     """Simulate passages of the radial rung to ν times the floor, γ = q = η = 1."""
     d, nu = D_SIMULATED, NU_SIMULATED
-    return simulate_escape(
-        Optimizer(eta=1.0, batch_size=1, lam=1.0, eps=0.0, decay="decoupled"),
-        Geometry(rho_start=math.sqrt(over_floor * d / 2), rho_core=math.sqrt(nu * d / 2), dim=d),
-        IsotropicNoise(1.0),
-        system="radial",
-        n_paths=N_PATHS,
-        max_steps=100_000,
-        seed=seed,
-        dt=TIME_STEP,
-    )
-
-
-def distance(times: np.ndarray, mean: float) -> float:
-    """√n times the largest distance of the distribution functions (Kolmogorov and Smirnov)."""
-    n = times.size
-    exponential = -np.expm1(-np.sort(times) / mean)
-    below = np.arange(n) / n
-    return math.sqrt(n) * float(
-        np.max(np.maximum(exponential - below, below + 1 / n - exponential))
-    )
+    return unit_escape(d, over_floor * d / 2, nu * d / 2, n_paths=N_PATHS, seed=seed, dt=TIME_STEP)
 
 
 def simulations(law, seed: int) -> list[Comparison]:
@@ -150,7 +139,7 @@ def simulations(law, seed: int) -> list[Comparison]:
     for v, mean, run in zip(STARTS, exact, runs, strict=True):
         allowed = kolmogi(FALSE_ALARM) + math.sqrt(N_PATHS) * math.log(kappa) / 2 / mean
         what = f"√n × distance from exponential, {where} {v} V∞"
-        far = Estimate(distance(run.steps, mean))
+        far = Estimate(kolmogorov_distance(-np.expm1(-np.sort(run.steps) / mean)))
         numeric.append(Comparison(what, far, Estimate(0.0), float(allowed)))
     what = f"mean, {where} {STARTS[1]} as from {STARTS[0]} V∞"
     return [*numeric, Comparison(what, distant.mean, near.mean, exact[1] / exact[0] - 1)]

@@ -21,10 +21,10 @@ from functools import cache
 
 import sympy as sp
 
-from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.claims import Comparison, Residual, Verdict, report, within
 from sde_grok.laws import law_limit, mean_passage_time
 from sde_grok.results import Estimate
+from sde_grok.unit_escape import unit_escape
 
 CLAIM = "law-limit"
 N_PATHS = 20_000
@@ -103,20 +103,7 @@ def simulated(law, start: float, core: float, seed: int) -> Comparison:
     """Compare `law` at d = 1000 with the radial rung; allowed is C₁/κ."""
     d = DIMS[0]
     V_start, V_core = start * d / 2, core * d / 2
-    mean = simulate_escape(
-        Optimizer(eta=1.0, batch_size=1, lam=1.0, eps=0.0, decay="decoupled"),
-        Geometry(
-            rho_start=math.sqrt(V_start),
-            rho_core=math.sqrt(V_core),
-            dim=d,
-            direction="inward" if start > core else "outward",
-        ),
-        IsotropicNoise(1.0),
-        system="radial",
-        n_paths=N_PATHS,
-        max_steps=10_000,
-        seed=seed,
-    ).mean
+    mean = unit_escape(d, V_start, V_core, n_paths=N_PATHS, seed=seed).mean
     expected = law(V_start, V_core, dim=d, **RATES)
     allowed = abs(coefficient(1, start, core)) / d / expected  # C₁/2γκ, γ = 1
     return Comparison(

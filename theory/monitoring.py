@@ -23,10 +23,10 @@ import math
 import numpy as np
 import sympy as sp
 
-from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.claims import Comparison, Residual, Verdict, report, within
 from sde_grok.laws import BARRIER_SHIFT, evaluated_steps, mean_passage_time, monitored_core
 from sde_grok.results import EscapeResult, Estimate
+from sde_grok.unit_escape import unit_escape
 
 CLAIM = "monitoring"
 N_PATHS = 80_000
@@ -74,18 +74,11 @@ def shift_of_walk(law) -> Comparison:
 
 def simulated(start: float, core: float, seed: int, dt: float | None = None) -> EscapeResult:
     """Simulate passages of the radial rung, γ = q = η = 1, seen at once, or every `dt` only."""
-    return simulate_escape(
-        Optimizer(eta=1.0, batch_size=1, lam=1.0, eps=0.0, decay="decoupled"),
-        Geometry(
-            rho_start=math.sqrt(start),
-            rho_core=math.sqrt(core),
-            dim=DIM,
-            direction="inward" if start > core else "outward",
-        ),
-        IsotropicNoise(1.0),
-        system="radial",
+    return unit_escape(
+        DIM,
+        start,
+        core,
         n_paths=N_PATHS,
-        max_steps=1_000,
         seed=seed,
         dt=dt,
         discrete_monitoring=dt is not None,

@@ -22,8 +22,16 @@ import sympy as sp
 from scipy.interpolate import CubicSpline
 from scipy.special import kolmogi, ndtr
 
-from sde_grok import EscapeResult, Geometry, IsotropicNoise, Optimizer, simulate_escape
-from sde_grok.claims import FALSE_ALARM, Comparison, Residual, Verdict, report, within
+from sde_grok import EscapeResult
+from sde_grok.claims import (
+    FALSE_ALARM,
+    Comparison,
+    Residual,
+    Verdict,
+    kolmogorov_distance,
+    report,
+    within,
+)
 from sde_grok.laws import (
     laplace_transform,
     mean_passage_time,
@@ -31,6 +39,7 @@ from sde_grok.laws import (
     survival_function,
 )
 from sde_grok.results import Estimate
+from sde_grok.unit_escape import unit_escape
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,19 +85,6 @@ def survival_transform() -> sp.Expr:
     return sp.simplify(transform - (1 - sp.exp(-alpha * tau)) / alpha)
 
 
-def simulated(dim: int, start: float, core: float, seed: int) -> EscapeResult:
-    """Simulate passages with γ = q = 1; η = 1, so that steps are units of t."""
-    return simulate_escape(
-        Optimizer(eta=1.0, batch_size=1, lam=1.0, eps=0.0, decay="decoupled"),
-        Geometry(rho_start=math.sqrt(start), rho_core=math.sqrt(core), dim=dim),
-        IsotropicNoise(1.0),
-        system="radial",
-        n_paths=N_PATHS,
-        max_steps=10_000,
-        seed=seed,
-    )
-
-
 def distance(law, result: EscapeResult, dim: int, start: float, core: float) -> float:
     """Kolmogorov's √n sup |S − S_n|, S by a cubic spline in ln t between order statistics.
 
@@ -99,8 +95,7 @@ def distance(law, result: EscapeResult, dim: int, start: float, core: float) -> 
     knots = np.unique(times[np.round((n - 1) * KNOTS).astype(int)])
     at_knots = law(knots, start, core, dim=dim, **UNIT)
     survival = CubicSpline(np.log(knots), at_knots)(np.log(times))
-    above = np.arange(n, 0, -1) / n  # the empirical one just before each time, and just after
-    return math.sqrt(n) * float(np.max(np.maximum(above - survival, survival - above + 1 / n)))
+    return kolmogorov_distance(1 - survival)
 
 
 def check(law=survival_function, *, seed: int = 0) -> Verdict:
@@ -112,7 +107,7 @@ def check(law=survival_function, *, seed: int = 0) -> Verdict:
     ]
     numeric, data, off = [], [], []
     for i, (dim, start, core) in enumerate(CASES):
-        result = simulated(dim, start, core, seed + i)
+        result = unit_escape(dim, start, core, n_paths=N_PATHS, seed=seed + i)
         mean = mean_passage_time(start, core, dim=dim, **UNIT)
         where = f"d = {dim}, V {start:g} → {core:g}"
         numeric.append(

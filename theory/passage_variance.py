@@ -23,10 +23,10 @@ import math
 import numpy as np
 import sympy as sp
 
-from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.claims import Comparison, Residual, Verdict, report, within
 from sde_grok.laws import mean_passage_time, passage_time_variance
 from sde_grok.results import Estimate
+from sde_grok.unit_escape import unit_escape
 
 CLAIM = "radial-variance"
 N_PATHS = 100_000
@@ -95,20 +95,7 @@ def double_integral_solves_equation() -> sp.Expr:
 
 def simulated(dim: int, start: float, core: float, seed: int) -> Estimate:
     """Variance of simulated passage times with γ = q = 1, and its error from the fourth moment."""
-    result = simulate_escape(
-        Optimizer(eta=1.0, batch_size=1, lam=1.0, eps=0.0, decay="decoupled"),
-        Geometry(
-            rho_start=math.sqrt(start),
-            rho_core=math.sqrt(core),
-            dim=dim,
-            direction="inward" if start > core else "outward",
-        ),
-        IsotropicNoise(1.0),
-        system="radial",
-        n_paths=N_PATHS,
-        max_steps=10_000,
-        seed=seed,
-    )
+    result = unit_escape(dim, start, core, n_paths=N_PATHS, seed=seed)
     assert result.hit_fraction == 1
     square = (result.steps - result.steps.mean()) ** 2
     return Estimate(float(square.mean()), float(np.std(square)) / math.sqrt(N_PATHS))

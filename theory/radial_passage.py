@@ -15,14 +15,12 @@ Provenance: derived, from the radial model of arXiv 2606.30388 (as reported seco
 
 from __future__ import annotations
 
-import math
-
 import sympy as sp
 
-from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.claims import Comparison, Residual, Verdict, report
 from sde_grok.laws import mean_passage_time
 from sde_grok.results import Estimate
+from sde_grok.unit_escape import unit_escape
 
 CLAIM = "radial-mean"
 N_PATHS = 100_000
@@ -83,24 +81,6 @@ def other_solution() -> sp.Expr:
     return sp.simplify(x * sp.diff(u, x) + (kappa - x) * u)
 
 
-def simulated(dim: int, start: float, core: float, seed: int):
-    """Simulate passages with γ = q = 1; η = 1, so that steps are units of t."""
-    return simulate_escape(
-        Optimizer(eta=1.0, batch_size=1, lam=1.0, eps=0.0, decay="decoupled"),
-        Geometry(
-            rho_start=math.sqrt(start),
-            rho_core=math.sqrt(core),
-            dim=dim,
-            direction="inward" if start > core else "outward",
-        ),
-        IsotropicNoise(1.0),
-        system="radial",
-        n_paths=N_PATHS,
-        max_steps=10_000,
-        seed=seed,
-    )
-
-
 def check(law=mean_passage_time, *, seed: int = 0) -> Verdict:
     """Check the algebra, and `law` against simulated passages."""
     symbolic = [
@@ -112,7 +92,7 @@ def check(law=mean_passage_time, *, seed: int = 0) -> Verdict:
     numeric = [
         Comparison(
             f"mean passage time, d = {dim}, V {start:g} → {core:g}",
-            simulated(dim, start, core, seed + i).mean,
+            unit_escape(dim, start, core, n_paths=N_PATHS, seed=seed + i).mean,
             Estimate(law(start, core, dim=dim, gamma=1.0, q2=1.0)),
         )
         for i, (dim, start, core) in enumerate(CASES)

@@ -181,26 +181,23 @@ def figure(data: Mapping[str, Any]) -> Figure:
     sides = (("b", np.geomspace(1, 1e6, GRID)), ("eta", np.geomspace(1e-5, 1e-1, GRID)))
     for axes, (name, values) in zip(panels, sides, strict=True):
         fixed = {"eta": 1e-3, "b": 100.0}
-        local = [
-            [exponents(data["law"], at(lam=lam, **fixed | {name: v})) for lam in lams.tolist()]
-            for v in values.tolist()
-        ]
-        field = {x: np.array([[getattr(e, x) for e in row] for row in local]) for x in LEADING}
+        across, up = np.meshgrid(lams, values)
+        local = exponents(data["law"], at(lam=across, **fixed | {name: up}))
         mesh = axes.pcolormesh(
             lams,
             values,
-            np.ma.masked_invalid(field["batch_size"]),
+            np.ma.masked_invalid(local.batch_size),
             vmin=-1,
             vmax=0,
             cmap="viridis",
             shading="gouraud",
         )
         lines = {"colors": "w", "linewidths": 0.8, "linestyles": "-"}
-        axes.contour(lams, values, np.nan_to_num(field["eta"]), levels=[-0.9], **lines)
-        axes.contour(lams, values, field["lam"], levels=[-0.9, -0.1], **lines)
-        kind = np.array([[NAMES.index(regime(e)) for e in row] for row in local])
-        for i, regime_name in enumerate(NAMES):
-            write(axes, regime_name, lams, values, kind == i, BAND[name])
+        axes.contour(lams, values, np.nan_to_num(local.eta), levels=[-0.9], **lines)
+        axes.contour(lams, values, local.lam, levels=[-0.9, -0.1], **lines)
+        kind = regime(local)
+        for regime_name in NAMES:
+            write(axes, regime_name, lams, values, kind == regime_name, BAND[name])
         axes.set(xscale="log", yscale="log", xlabel=r"shrinkage $\lambda$")
         axes.grid(visible=False)
     panels[0].set_ylabel("batch size $b$")

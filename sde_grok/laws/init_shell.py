@@ -21,7 +21,7 @@ from scipy.optimize import brentq
 from scipy.special import erf
 
 from sde_grok.checks import ParameterError, choice, integer, number
-from sde_grok.laws.inversion import scaled_chi2, survival
+from sde_grok.laws.inversion import grouped, scaled_chi2, survival
 
 __all__ = ["init_shell_mean", "init_shell_quantile", "init_shell_sd"]
 
@@ -149,12 +149,12 @@ def _uniform_survival(p: Array, sigma2: Array, sd: float) -> Callable[[float], f
     mean, but the ω_k beyond which ψ is negligible: |ψ| falls as ω^{−p/2}.
     """
     unit = 2 * np.pi / (80 * sd)
-    scales, group = np.unique(sigma2, return_inverse=True)
-    powers = np.bincount(group, weights=p)[scales > 0]
+    random = sigma2 > 0
+    powers, scales = grouped(p[random], sigma2[random])
     blocks = []
     for first in range(0, LAST_FREQUENCY, BLOCK):
         k = np.arange(first, first + BLOCK) + 0.5
-        z = np.sqrt(-3j * unit * k[:, None] * scales[scales > 0])
+        z = np.sqrt(-3j * unit * k[:, None] * scales)
         log_psi = np.log(np.sqrt(np.pi) / 2 * erf(z) / z) @ powers
         blocks.append((unit * k, np.exp(log_psi) / (np.pi * k)))
         if abs(blocks[-1][1][-1]) < 1e-15:

@@ -38,7 +38,7 @@ from scipy.special import erfcx, ndtr
 from sde_grok.checks import ParameterError, number
 from sde_grok.laws.elementwise import elementwise
 
-__all__ = ["LogTransform", "density", "log1p", "scaled_chi2", "survival"]
+__all__ = ["LogTransform", "density", "grouped", "log1p", "scaled_chi2", "survival"]
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -265,13 +265,19 @@ def scaled_chi2(sizes: ArrayLike, variances: ArrayLike) -> LogTransform:
     )
     if given.size not in (1, p.size):
         raise ParameterError("variances", variances, f"one number, or {p.size}")
-    sigma2, group = np.unique(np.broadcast_to(given, p.shape), return_inverse=True)
-    half = np.bincount(group, weights=p) / 2
+    total, sigma2 = grouped(p, np.broadcast_to(given, p.shape))
+    half = total / 2
 
     def log_transform(alpha: Complex) -> Complex:
         return np.asarray(-log1p(2 * alpha[..., None] * sigma2) @ half)
 
     return log_transform
+
+
+def grouped(sizes: Array, variances: Array) -> tuple[Array, Array]:
+    """Return the different variances, and before them the total size of each."""
+    scales, group = np.unique(variances, return_inverse=True)
+    return np.asarray(np.bincount(group, weights=sizes), dtype=np.float64), scales
 
 
 def log1p(z: Complex) -> Complex:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from sde_grok.checks import ParameterError, number
-from sde_grok.dual import exp, log, log1p
+from sde_grok.dual import exp_or_inf, log, log1p
 from sde_grok.laws.elementwise import elementwise
 
 __all__ = ["kramers_limit", "law_limit", "leading_law", "log_kramers_limit", "noise_floor"]
@@ -164,7 +164,7 @@ def kramers_limit(rho2_core: float, *, dim: float, gamma: float, q2: float) -> f
     costs O(ln d)/γ only.
     """
     log_time = log_kramers_limit(rho2_core, dim=dim, gamma=gamma, q2=q2)
-    return math.inf if log_time >= 709.0 else exp(log_time)
+    return exp_or_inf(log_time)
 
 
 @elementwise

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from sde_grok.checks import number
-from sde_grok.dual import exp, log, sqrt
+from sde_grok.dual import exp_or_inf, log, sqrt
 from sde_grok.laws.elementwise import elementwise
 from sde_grok.laws.limits import leading_law
 from sde_grok.laws.signature import checked_point, positive
@@ -222,7 +222,7 @@ def pinned_norm_law(
     start, *_ = checked_point(rho2_start, rho2_core, eta, lam, batch_size)
     held = sqrt(start / positive("rho2_core", rho2_core))
     growth = number("alpha", alpha, low=0) * (held - 1)
-    return positive("constant", constant) * exp(growth) if growth < 709.0 else math.inf
+    return positive("constant", constant) * exp_or_inf(growth)
 
 
 @elementwise

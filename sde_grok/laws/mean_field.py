@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import solve_ivp
 
 from sde_grok.checks import ParameterError, number
 from sde_grok.laws.crossover import checked, direction_averaged_steps, half_normal
@@ -89,6 +88,8 @@ def mean_field_steps(
     and 6.3: −0.01, +0.17, +0.27 and +0.31 %, ± 0.02 %. A memory below 1e-4 of the passage is left
     out, and noise below 1e-5 of the pull is taken as that.
     """
+    from scipy.integrate import solve_ivp  # noqa: PLC0415  (a twentieth of a second)
+
     start = number("rho2_start", rho2_start, low=0)
     core = number("rho2_core", rho2_core, low=0)
     dim = number("dim", dim, low=0, open_low=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sde_grok.dual import exp, log
+from sde_grok.dual import exp_or_inf, log
 from sde_grok.laws.elementwise import elementwise
 from sde_grok.laws.exponents import Exponents
 from sde_grok.laws.limits import leading_law
@@ -171,4 +171,4 @@ def _power_law(
     if lam == 0:
         return math.inf
     log_steps = power.eta * log(eta) + power.lam * log(lam) + power.batch_size * log(batch_size)
-    return constant * exp(log_steps) if log_steps < 709.0 else math.inf
+    return constant * exp_or_inf(log_steps)

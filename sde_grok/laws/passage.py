@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, gammaln
 
 from sde_grok.checks import ParameterError, number
-from sde_grok.dual import differentiable, exp, log
+from sde_grok.dual import differentiable, exp_or_inf, log
 from sde_grok.laws.elementwise import elementwise
 from sde_grok.laws.limits import leading_law
 from sde_grok.laws.quadrature import log_integral, log_series
@@ -75,7 +75,7 @@ def mean_passage_time(
     observation. DLMF §13.4.
     """
     log_mean = log_mean_passage_time(rho2_start, rho2_core, dim=dim, gamma=gamma, q2=q2)
-    return exp(log_mean) if log_mean < 709.0 else math.inf
+    return exp_or_inf(log_mean)
 
 
 @elementwise

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit
 
+from sde_grok.dual import exp_or_inf
 from sde_grok.laws.elementwise import elementwise
 from sde_grok.laws.limits import leading_law
 from sde_grok.laws.passage import checked_process, dimensionless
@@ -78,7 +79,7 @@ def passage_time_variance(
     here second-hand). Assumes ∇L = 0, isotropic noise and time-continuous observation. DLMF §13.4.
     """
     log_variance = log_passage_time_variance(rho2_start, rho2_core, dim=dim, gamma=gamma, q2=q2)
-    return math.exp(log_variance) if log_variance < 709.0 else math.inf
+    return exp_or_inf(log_variance)
 
 
 @elementwise

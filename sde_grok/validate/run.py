@@ -61,8 +61,8 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
     """
     seed = integer("seed", seed, low=0, high=2**63)
     began = time.perf_counter()
-    if missing_packages():
-        raise MissingExtra("theory", missing_packages())
+    if missing := missing_packages():
+        raise MissingExtra("theory", missing)
     claims = load_claims()
     check_writable(out, output_files(claims))
     console, notes = Console(), Console(stderr=True)
