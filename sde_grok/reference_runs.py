@@ -1,24 +1,37 @@
-"""The measured training runs that come with the package (columns: data/reference_runs.md)."""
+"""Measured training runs, one row a run; those that come with the package (data/reference_runs.md).
+
+Anyone's runs can be read that are laid out like them.
+"""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import math
+import re
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sde_grok.checks import ParameterError, choice
 from sde_grok.optimizer import Decay
 
-__all__ = ["Cell", "load_cells", "load_runs", "runs_sha256"]
+__all__ = ["CLASSES", "Cell", "classes", "load_cells", "load_runs", "runs_sha256"]
 
-CLASSES = {"s5": 120, "z127": 127}
-AXES = ("task", "weight_decay", "eta", "lambda", "batch_size", "beta1", "beta2")
-WORDS = ("task", "weight_decay")
+Run = dict[str, Any]
+
+AXES = (
+    *("task", "weight_decay", "eta", "lambda", "batch_size", "beta1", "beta2"),
+    *("train_fraction", "embedding", "width"),
+)
+MEASURED = ("T_mem", "T_grok", "rho2_mem", "rho2_grok", "mean_sqrt_v_grok")
+OF_A_CELL = {"model": "mlp", "optimizer": "adam"}  # also where a file does not say it
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +41,14 @@ class Cell:
     Attributes
     ----------
     task : str
-        "s5" (composition of permutations, 120 classes) or "z127" (addition mod 127).
+        "s<n>" (composition of permutations, n! classes) or "z<p>" (addition mod p, p classes), or
+        with multiplication or division "z<p>-mul", "z<p>-div".
     decay : str
         Place of the weight shrinkage, "coupled" or "decoupled".
     eta, lam, batch_size, beta1, beta2 : float
         Of the optimizer.
     dim : int
-        Number of parameters of the network.
+        Number of parameters of the network: two embedded inputs, one hidden layer, no biases.
     rho2_mem, rho2_grok : float
         Squared norm at memorization and at grokking.
     sqrt_v : float
@@ -60,37 +74,107 @@ class Cell:
     n_runs: int
 
 
-def runs_sha256() -> str:
-    """Digest of the file of runs."""
-    return hashlib.sha256(_runs_csv()).hexdigest()
+def runs_sha256(path: Path | None = None) -> str:
+    """Digest of a file of runs, by default of the packaged one."""
+    return hashlib.sha256(_contents(path)).hexdigest()
 
 
-def _runs_csv() -> bytes:
-    return files("sde_grok").joinpath("data/reference_runs.csv").read_bytes()
+def _contents(path: Path | None) -> bytes:
+    if path is None:
+        return files("sde_grok").joinpath("data/reference_runs.csv").read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ParameterError("runs", str(path), f"a file to read ({error.strerror})") from None
 
 
-def load_runs() -> list[dict[str, Any]]:
-    """Read one dictionary a run; numbers are floats, nan where the event never happened."""
-    text = _runs_csv().decode("utf-8")
-    return [
-        {name: value if name in WORDS else float(value or "nan") for name, value in row.items()}
-        for row in csv.DictReader(text.splitlines())
-    ]
+def load_runs(path: Path | None = None) -> list[Run]:
+    """Read one dictionary a run; numbers are floats, nan where the event never happened.
+
+    Parameters
+    ----------
+    path : Path, optional
+        CSV file, in UTF-8, with at least the columns that a `Cell` is made of. Those but task and
+        weight_decay are numbers, empty for an event that never happened; other columns are text
+        where they are no numbers. By default the packaged file.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such file or no run in it, a column is missing, or a value is not of its kind.
+    """
+    try:
+        text = _contents(path).decode("utf-8-sig")
+        runs = list(_rows(csv.reader(text.splitlines(), strict=True)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ParameterError("runs", str(path), f"a CSV file in UTF-8 ({error})") from None
+    if not runs:
+        raise ParameterError("runs", str(path), "a CSV file with one row a run")
+    return runs
 
 
-def load_cells() -> list[Cell]:
-    """Gather the runs by (task, decay, η, λ, b, β₁, β₂), in that order."""
-    cells: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-    for run in load_runs():
+def _rows(lines: Any) -> Iterator[Run]:
+    names: list[str] = next(lines, [])
+    required = (*AXES, *MEASURED)
+    if missing := [name for name in required if name not in names]:
+        allowed = f"columns with {', '.join(required)} among them; missing: {', '.join(missing)}"
+        raise ParameterError("runs", names, allowed)
+    for fields in filter(None, lines):
+        where = f"line {lines.line_num}"
+        if len(fields) != len(names):
+            raise ParameterError(
+                "runs", fields, f"{len(names)} fields, as there are names ({where})"
+            )
+        yield {name: _value(name, field, where) for name, field in zip(names, fields, strict=True)}
+
+
+def _value(name: str, field: str, where: str) -> str | float:
+    if name == "task":
+        return field
+    if name == "weight_decay":
+        return choice(name, field, get_args(Decay))
+    try:
+        value = float(field or "nan")
+    except ValueError:
+        if name not in (*AXES, *MEASURED):
+            return field
+        raise ParameterError(name, field, f"a number ({where})") from None
+    if name in AXES and not math.isfinite(value):
+        raise ParameterError(name, field, f"a finite number ({where})")
+    return value
+
+
+def load_cells(runs: Sequence[Run] | None = None) -> list[Cell]:
+    """Gather runs by (task, decay, η, λ, b, β₁, β₂, train fraction, network), in that order.
+
+    Parameters
+    ----------
+    runs : sequence of dict, optional
+        As from `load_runs`; by default the packaged ones.
+
+    Raises
+    ------
+    ParameterError
+        If the classes of a task are not known (see `classes`), or runs are said to be of another
+        model than "mlp" or another optimizer than "adam".
+    """
+    cells: dict[tuple[Any, ...], list[Run]] = defaultdict(list)
+    for run in load_runs() if runs is None else runs:
+        for name, only in OF_A_CELL.items():
+            choice(name, run.get(name, only), (only,))
         cells[tuple(run[axis] for axis in AXES)].append(run)
     return [_cell(cells[axes]) for axes in sorted(cells)]
 
 
-def _cell(runs: list[dict[str, Any]]) -> Cell:
-    column = {name: np.array([run[name] for run in runs]) for name in runs[0]}
-    grokked = np.isfinite(column["T_grok"]) & np.isfinite(column["T_mem"])
+def _cell(runs: Sequence[Run]) -> Cell:
     first = runs[0]
-    embedding, width, classes = first["embedding"], first["width"], CLASSES[first["task"]]
+    measured = {name: np.array([run[name] for run in runs]) for name in MEASURED}
+    grokked = np.isfinite(measured["T_grok"]) & np.isfinite(measured["T_mem"])
+    mean = {
+        name: float(np.mean(x[grokked])) if grokked.any() else np.nan
+        for name, x in measured.items()
+    }
+    embedding, width, outputs = first["embedding"], first["width"], classes(first["task"])
     return Cell(
         task=first["task"],
         decay=first["weight_decay"],
@@ -99,10 +183,28 @@ def _cell(runs: list[dict[str, Any]]) -> Cell:
         batch_size=first["batch_size"],
         beta1=first["beta1"],
         beta2=first["beta2"],
-        dim=int(classes * embedding + 2 * embedding * width + width * classes),
-        rho2_mem=float(np.mean(column["rho2_mem"][grokked])),
-        rho2_grok=float(np.mean(column["rho2_grok"][grokked])),
-        sqrt_v=float(np.mean(column["mean_sqrt_v_grok"][grokked])),
-        delays=(column["T_grok"] - column["T_mem"])[grokked],
+        dim=int(outputs * embedding + 2 * embedding * width + width * outputs),
+        rho2_mem=mean["rho2_mem"],
+        rho2_grok=mean["rho2_grok"],
+        sqrt_v=mean["mean_sqrt_v_grok"],
+        delays=(measured["T_grok"] - measured["T_mem"])[grokked],
         n_runs=len(runs),
     )
+
+
+def classes(task: str) -> int:
+    """Number of classes of a task, and of the values of its inputs: p mod p, n! in S_n.
+
+    Raises
+    ------
+    ParameterError
+        If the task is neither "z<p>", "z<p>-mul", "z<p>-div" nor "s<n>".
+    """
+    if found := re.fullmatch(r"z([1-9]\d{0,8})(?:-mul|-div)?", task, re.ASCII):
+        return int(found[1])
+    if found := re.fullmatch(r"s([1-9])", task):
+        return math.factorial(int(found[1]))
+    raise ParameterError("task", task, "z<p>, z<p>-mul, z<p>-div, or s<n> with n <= 9")
+
+
+CLASSES = {task: classes(task) for task in ("s5", "z127")}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import subprocess
+from pathlib import Path
 
-__all__ = ["versions"]
+__all__ = ["revision", "versions"]
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -13,3 +15,14 @@ def versions(*packages: str) -> dict[str, str]:
     names = ("sde-grok", "numpy", "numba", "llvmlite", *packages)
     found = {name: importlib.metadata.version(name) for name in names}
     return {"python": platform.python_version(), **found}
+
+
+def revision() -> str | None:
+    """Git revision of this package's checkout, marked if it was changed; None outside of one."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    here = Path(__file__).resolve().parent.parent
+    try:
+        asked = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return asked.stdout.strip() if (here / ".git").exists() else None

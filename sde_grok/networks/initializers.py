@@ -1,0 +1,34 @@
+"""Initial distributions of weights, by the names that the field knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+from jax.nn.initializers import normal, variance_scaling
+
+__all__ = ["INITIALIZERS", "Initializer"]
+
+Draw = Callable[..., jax.Array]  # (key, shape, dtype)
+
+
+class Initializer(NamedTuple):
+    """Distributions of the (vocabulary, embedding) table and of (in, out) matrices.
+
+    Variances of an entry. lecun: 1/embedding and 1/in, normal, so that each embedding and each
+    neuron has mean squared norm 1 (arXiv 2606.30388, as reported). glorot: 2/(in + out), uniform.
+    pytorch: 1 and 1/(3 in), normal and uniform, the defaults of `nn.Embedding` and `nn.Linear`.
+    """
+
+    embedding: Draw
+    matrix: Draw
+
+
+INITIALIZERS = {
+    "lecun": Initializer(
+        variance_scaling(1.0, "fan_out", "normal"), variance_scaling(1.0, "fan_in", "normal")
+    ),
+    "glorot": Initializer(*[variance_scaling(1.0, "fan_avg", "uniform")] * 2),
+    "pytorch": Initializer(normal(1.0), variance_scaling(1 / 3, "fan_in", "uniform")),
+}

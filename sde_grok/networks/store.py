@@ -1,0 +1,199 @@
+"""Where runs go as they end: a Zarr group, on disk or in memory, one chunk of each variable a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.storage import LocalStore, MemoryStore
+
+from sde_grok.checks import ParameterError
+from sde_grok.datasets import CELL, VARIABLES
+from sde_grok.kernels.outcome import PENDING
+from sde_grok.networks.dynamics import start
+from sde_grok.networks.experiment import Experiment
+from sde_grok.networks.lanes import Cell, coordinates
+from sde_grok.runs import attributes, with_core_entries
+from sde_grok.versions import revision, versions
+
+__all__ = ["RUNS", "Store", "open_runs"]
+
+RUNS = "runs.zarr"
+SNAPSHOTS_A_CHUNK = 64
+
+
+class Store:
+    """The runs of an experiment, each wholly there or not at all.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What the runs are of.
+    out : Path or None
+        Folder; memory if None.
+    lanes : int
+        Runs that are trained side by side, which may matter to their bits.
+
+    Raises
+    ------
+    ParameterError
+        If the folder holds runs of something else, or cannot be written to.
+    """
+
+    def __init__(self, experiment: Experiment, out: Path | None, lanes: int) -> None:
+        record = provenance(experiment, lanes)
+        if out is not None and (out / RUNS).exists():
+            self.group = existing(out, record)
+        else:
+            self.group = created(experiment, out, record)
+        status = np.asarray(array(self.group, "status")[...])
+        self.n_runs = status.size
+        self.missing: set[Cell] = {c for c in np.ndindex(status.shape) if status[c] == PENDING}
+
+    def put(self, cell: Cell, values: Mapping[str, Any]) -> None:
+        """Write a run; its status comes last, so that a run without one is not there."""
+        for name in sorted(values, key="status".__eq__):
+            value = np.asarray(values[name])
+            array(self.group, name)[(*cell, *map(slice, value.shape))] = value
+        self.missing.remove(cell)
+
+    def dataset(self) -> xr.Dataset:
+        """Read all runs; once they are all there, keep what follows from them together."""
+        runs = labelled(self.group)
+        if not self.missing:
+            for name in ("t_core", "rho2_core"):
+                array(self.group, name)[...] = runs[name].to_numpy()
+        return runs
+
+
+def array(group: zarr.Group, name: str) -> Any:
+    """Array of a group."""
+    return group[name]
+
+
+def open_runs(out: Path) -> xr.Dataset:
+    """Read the runs that `train_networks` has kept in a folder, finished or not.
+
+    Raises
+    ------
+    ParameterError
+        If there are none.
+    """
+    if not (out / RUNS / "zarr.json").exists():
+        raise ParameterError("out", str(out), f"a folder with {RUNS}")
+    return labelled(zarr.open_group(LocalStore(out / RUNS, read_only=True), mode="r"))
+
+
+def labelled(group: zarr.Group) -> xr.Dataset:
+    """Load the runs as far as they go: no evaluation that none of them had."""
+    runs = xr.open_zarr(group.store, consolidated=False, chunks=None).load()
+    seen = np.isfinite(runs["rho2"]).any(CELL).to_numpy()
+    runs = runs.isel(step=slice(0, max(1, int(seen.sum()))))
+    if "theta" in runs:
+        kept = int((runs["snapshot"] <= runs["step"][-1]).sum())
+        runs = runs.isel(snapshot=slice(0, kept))
+    return with_core_entries(runs)
+
+
+def existing(out: Path, record: Mapping[str, Any]) -> zarr.Group:
+    """Open runs that are there, if they are of the same experiment, made by the same software."""
+    try:
+        group = zarr.open_group(LocalStore(out / RUNS), mode="r+")
+        found = json.loads(str(group.attrs["provenance"]))
+    except (OSError, KeyError, ValueError) as error:
+        raise ParameterError("out", str(out), f"a folder whose {RUNS} is whole ({error})") from None
+    wanted = json.loads(json.dumps(record))
+    others = [k for k in wanted if k != "experiment" and found.get(k) != wanted[k]]
+    settings = found.get("experiment", {})
+    others += [k for k, value in wanted["experiment"].items() if settings.get(k) != value]
+    if others:
+        raise ParameterError(
+            "out", str(out), f"a folder without runs of another {', '.join(sorted(others))}"
+        )
+    return group
+
+
+def created(experiment: Experiment, out: Path | None, record: Mapping[str, Any]) -> zarr.Group:
+    """Make the empty arrays of all runs; chunks that were never written take no room."""
+    along = dimensions(experiment)
+    sizes = {name: len(values) for name, values in along.items()}
+    try:
+        group = zarr.create_group(MemoryStore() if out is None else LocalStore(out / RUNS))
+    except OSError as error:
+        allowed = f"a folder that can be written to ({error.strerror})"
+        raise ParameterError("out", str(out), allowed) from None
+    for name, values in along.items():
+        group.create_array(name, data=plain(values), dimension_names=(name,))
+    for name in kept_variables(experiment):
+        dims = VARIABLES[name].dims
+        chunk = [min(sizes[d], SNAPSHOTS_A_CHUNK if d == "snapshot" else sizes[d]) for d in dims]
+        group.create_array(
+            name,
+            shape=tuple(sizes[d] for d in (*CELL, *dims)),
+            chunks=(1, 1, 1, 1, *chunk),
+            dtype=kind(name, experiment),
+            fill_value=PENDING if name == "status" else np.nan,
+            dimension_names=(*CELL, *dims),
+            attributes=attributes(name),
+        )
+    group.attrs["provenance"] = json.dumps(record, ensure_ascii=False)  # it makes the group whole
+    return group
+
+
+def dimensions(experiment: Experiment) -> dict[str, Any]:
+    """Coordinates of all dimensions."""
+    _, state = jax.eval_shape(partial(start, experiment), *coordinates(experiment, (0, 0, 0, 0)))
+    layers = state.params
+    along: dict[str, Any] = {
+        "eta": experiment.eta,
+        "batch_size": experiment.batch_size,
+        "lam": experiment.lam,
+        "seed": list(experiment.all_seeds),
+        "step": np.arange(0, experiment.max_steps + 1, experiment.eval_every),
+        "layer": list(layers),
+    }
+    if experiment.noise_at:
+        along |= {"checkpoint": experiment.noise_at, "rank": range(experiment.noise_rank)}
+    if every := experiment.snapshot_every:
+        d = sum(int(np.prod(w.shape)) for w in layers.values())
+        along["snapshot"] = np.arange(0, experiment.max_steps + 1, every)
+        along["parameter"] = np.arange(experiment.sketch or d)
+    return along
+
+
+def kept_variables(experiment: Experiment) -> list[str]:
+    """Variables of the schema that this experiment measures."""
+    along = dimensions(experiment)
+    return [name for name, variable in VARIABLES.items() if set(variable.dims) <= set(along)]
+
+
+def kind(name: str, experiment: Experiment) -> str:
+    """Number type of a variable."""
+    if name == "theta":
+        return "float32" if experiment.sketch else "float16"
+    return "int8" if name == "status" else "float64"
+
+
+def provenance(experiment: Experiment, lanes: int) -> dict[str, Any]:
+    """What is needed to make the same runs again."""
+    device = jax.devices()[0]
+    return {
+        "experiment": experiment.as_dict(),
+        "lanes": lanes,
+        "device": f"{device.platform}: {device.device_kind}",
+        "revision": revision(),
+        "versions": versions("jax", "jaxlib", "optax"),
+    }
+
+
+def plain(values: Any) -> Any:
+    """Return an array; strings of any length, the kind that Zarr specifies."""
+    array = np.asarray(values)
+    return array.astype(np.dtypes.StringDType()) if array.dtype.kind == "U" else array
