@@ -49,7 +49,7 @@ VARIABLES = {
     "t_grok_sustained": Variable((), "steps", "grokking for good: first of `hold` in a row"),
     "t_peak": Variable((), "steps", "norm peak: largest rho2 up to t_grok, or in the whole run"),
     "t_core": Variable(
-        (), "steps", "core entry: first evaluation after t_peak with rho2 <= rho2_core"
+        (), "steps", "core entry: first evaluation from t_peak on, rho2 <= rho2_core"
     ),
     "rho2_core": Variable((), "1", "radius of the core that t_core is about, squared"),
     "steps_run": Variable((), "steps", "last evaluation, or the step at which the loss diverged"),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sde_grok.checks import ParameterError, choice
 from sde_grok.optimizer import Decay
 
-__all__ = ["CLASSES", "Cell", "classes", "load_cells", "load_runs", "runs_sha256"]
+__all__ = ["Cell", "classes", "load_cells", "load_runs", "runs_sha256"]
 
 Run = dict[str, Any]
 
@@ -205,6 +205,3 @@ def classes(task: str) -> int:
     if found := re.fullmatch(r"s([1-9])", task):
         return math.factorial(int(found[1]))
     raise ParameterError("task", task, "z<p>, z<p>-mul, z<p>-div, or s<n> with n <= 9")
-
-
-CLASSES = {task: classes(task) for task in ("s5", "z127")}

@@ -103,15 +103,15 @@ def test_batches_are_of_the_right_shape_and_range(sampling, sizes, first, seed):
 @pytest.mark.parametrize("sampling", SAMPLERS)
 @pytest.mark.parametrize(("n", "batch_size"), [(13, 4), (12, 12)])
 def test_batches_do_not_depend_on_where_a_run_is_cut(sampling, n, batch_size):
-    at_once = batches(sampling, n, batch_size, np.arange(40))
-    cut = [batches(sampling, n, batch_size, part) for part in np.split(np.arange(40), 5)]
+    at_once = batches(sampling, n, batch_size, np.arange(39))
+    cut = [batches(sampling, n, batch_size, part) for part in np.split(np.arange(39), 3)]
     assert np.array_equal(at_once, np.concatenate(cut))
 
 
 @pytest.mark.parametrize("sampling", SAMPLERS)
 def test_batches_depend_on_step_and_key(sampling):
-    a, b = (batches(sampling, 12, 4, np.arange(40), seed) for seed in (0, 1))
-    assert len({tuple(batch) for batch in a.tolist()}) == 40
+    a, b = (batches(sampling, 12, 4, np.arange(39), seed) for seed in (0, 1))
+    assert len({tuple(batch) for batch in a.tolist()}) == 39
     assert not np.array_equal(a, b)
 
 

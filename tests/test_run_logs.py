@@ -19,9 +19,9 @@ from sde_grok.datasets import CELL, VARIABLES, escape_times
 from sde_grok.escape_times import Status
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.reference_runs import classes, load_cells, load_runs, runs_sha256
-from sde_grok.run_logs import IgnoredColumnsWarning, read_log
-from sde_grok.runs import run_record, with_core_entries
-from sde_grok.stopping import Thresholds
+from sde_grok.runs.logs import IgnoredColumnsWarning, read_log
+from sde_grok.runs.record import run_record, with_core_entries
+from sde_grok.runs.stopping import Thresholds
 
 NAMES = ("eta", "lam", "batch_size", "seed", "step", "train_acc", "test_acc", "rho2")
 LOSSES = ("train_loss", "test_loss")
@@ -383,7 +383,7 @@ def test_columns_that_are_not_read_are_told(written):
 
 
 def test_a_missing_package_is_told():
-    code = "import sys; sys.modules['xarray'] = None; import sde_grok.run_logs"
+    code = "import sys; sys.modules['xarray'] = None; import sde_grok.runs.logs"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MissingExtra: xarray is not installed: pip install 'sde-grok[networks]'" in run.stderr
 

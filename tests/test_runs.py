@@ -9,8 +9,8 @@ import xarray as xr
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES, dataset
 from sde_grok.escape_times import Status
-from sde_grok.runs import run_record, with_core_entries
-from sde_grok.stopping import Thresholds
+from sde_grok.runs.record import run_record, with_core_entries
+from sde_grok.runs.stopping import Thresholds
 
 EVERY = 10
 MEMORIZED, GROKKED = [0.1, 0.5, 1.0, 1.0, 1.0, 1.0], [0.1, 0.1, 0.1, 0.1, 1.0, 1.0]

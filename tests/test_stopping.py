@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sde_grok.checks import ParameterError
-from sde_grok.stopping import Thresholds, core_entry, first, held, stopping_times
+from sde_grok.runs.stopping import Thresholds, core_entry, first, held, stopping_times
 
 UNMEMORIZED, UNGROKKED, FLAT = [0.5] * 6, [0.1] * 6, [1.0] * 6
 

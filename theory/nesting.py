@@ -21,7 +21,7 @@ import sympy as sp
 
 from sde_grok.claims import Comparison, Residual, Verdict, report
 from sde_grok.laws import init_shell_mean, init_shell_sd
-from sde_grok.reference_runs import CLASSES, load_runs
+from sde_grok.reference_runs import classes, load_runs
 from sde_grok.results import Estimate
 
 CLAIM = "nesting"
@@ -39,8 +39,8 @@ def shell_moments() -> tuple[sp.Expr, sp.Expr]:
 
 def sub_vectors(task: str) -> tuple[list[int], list[float]]:
     """Sizes and variances of the neurons: embedding rows, hidden units, readout rows."""
-    classes = CLASSES[task]
-    sizes = [256] * classes + [512] * 512 + [512] * classes
+    n = classes(task)
+    sizes = [256] * n + [512] * 512 + [512] * n
     return sizes, [1 / p for p in sizes]
 
 

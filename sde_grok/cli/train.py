@@ -235,8 +235,8 @@ def write_extras(runs: xr.Dataset, out: Path) -> None:
     """Write the table of runs, and the figures, beside the runs themselves."""
     from sde_grok.datasets import each_run  # noqa: PLC0415
     from sde_grok.plotting import paper_style, save_figure  # noqa: PLC0415
-    from sde_grok.run_figures import balance_figure, runs_figure  # noqa: PLC0415
-    from sde_grok.run_table import write_table  # noqa: PLC0415
+    from sde_grok.runs.figures import balance_figure, runs_figure  # noqa: PLC0415
+    from sde_grok.runs.table import write_table  # noqa: PLC0415
 
     write_table(runs, out / "runs.csv")
     longest = max(each_run(runs), key=lambda run: run.sizes["step"])

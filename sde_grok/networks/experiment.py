@@ -11,7 +11,7 @@ from sde_grok.networks.initializers import INITIALIZERS
 from sde_grok.networks.models import MODELS
 from sde_grok.networks.tasks import Table, task_table
 from sde_grok.optimizer import Decay
-from sde_grok.stopping import Thresholds
+from sde_grok.runs.stopping import Thresholds
 
 __all__ = ["CHECKPOINTS", "Experiment", "Precision", "Rule", "Sampling"]
 
@@ -63,7 +63,7 @@ class Experiment:
         Steps between evaluations: all times are quantised to it.
     train_accuracy, test_accuracy, hold :
         Thresholds of memorization and grokking, and the evaluations for which the latter has to
-        hold to be for good; see `sde_grok.stopping.Thresholds`.
+        hold to be for good; see `sde_grok.runs.stopping.Thresholds`.
     noise_at : tuple of {"init", "mem", "grok", "end"}
         Where the spectrum of the gradient noise is measured.
     noise_rank : int

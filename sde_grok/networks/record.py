@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.gradient_noise import GradientNoise
 from sde_grok.networks.measure import Measured
-from sde_grok.runs import run_record
+from sde_grok.runs.record import run_record
 
 __all__ = ["Record", "sketch"]
 

@@ -20,7 +20,7 @@ from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.dynamics import start
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.lanes import Cell, coordinates
-from sde_grok.runs import attributes, with_core_entries
+from sde_grok.runs.record import attributes, with_core_entries
 from sde_grok.versions import revision, versions
 
 __all__ = ["RUNS", "Store", "open_runs"]

@@ -113,8 +113,8 @@ def predict(cells: Sequence[Cell], seed: int) -> Iterator[Prediction]:
 
 
 def _predict_one(cell: Cell, seed: int) -> Prediction:
-    inside = cell.rho2_mem <= cell.rho2_grok
-    return Prediction(cell, None if inside else _flat_annulus(cell, seed))
+    outside = cell.rho2_mem > cell.rho2_grok
+    return Prediction(cell, _flat_annulus(cell, seed) if outside else None)
 
 
 def _flat_annulus(cell: Cell, seed: int) -> FlatAnnulus:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, dataset
 from sde_grok.kernels.outcome import PENDING
-from sde_grok.runs import run_record, with_core_entries
-from sde_grok.stopping import Thresholds, first
+from sde_grok.runs.record import run_record, with_core_entries
+from sde_grok.runs.stopping import Thresholds, first
 
 if TYPE_CHECKING:
     import xarray as xr

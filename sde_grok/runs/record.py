@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sde_grok.checks import number
 from sde_grok.datasets import VARIABLES
 from sde_grok.escape_times import Status
-from sde_grok.stopping import Thresholds, core_entry, first, stopping_times
+from sde_grok.runs.stopping import Thresholds, core_entry, first, stopping_times
 
 if TYPE_CHECKING:
     import xarray as xr

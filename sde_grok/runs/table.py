@@ -21,10 +21,17 @@ from sde_grok.datasets import CELL, VARIABLES
 __all__ = ["at_event", "run_rows", "write_table"]
 
 EVENTS = ("mem", "peak", "grok")
-SETTINGS = ("task", "model", "train_fraction", "embedding", "width", "init", "init_scale")
-OPTIMIZER = ("optimizer", "sampling", "beta1", "beta2", "eps")
+SETTINGS = {
+    **{
+        n: n
+        for n in ("task", "model", "train_fraction", "embedding", "width", "init", "init_scale")
+    },
+    "weight_decay": "decay",
+    **{n: n for n in ("optimizer", "sampling", "beta1", "beta2", "eps", "eval_every")},
+}
 TIMES = {"T_mem": "t_mem", "T_grok": "t_grok", "T_peak": "t_peak", "T_core": "t_core"}
 PER_RUN = ("steps_run", "diverged_at", "t_grok_sustained", "rho2_init", "rho2_core", "rho2_end")
+NOISE = [name for name, variable in VARIABLES.items() if variable.dims == ("checkpoint",)]
 SERIES = [name for name, variable in VARIABLES.items() if variable.dims == ("step",)]
 
 
@@ -36,38 +43,35 @@ def at_event(runs: xr.Dataset, name: str, event: str) -> xr.DataArray:
 
 
 def run_rows(runs: xr.Dataset) -> Iterator[dict[str, Any]]:
-    """Rows of the table, in the order of η, b, λ and seed; nan where something never happened."""
-    settings = json.loads(runs.attrs["provenance"])["experiment"]
-    columns: dict[str, xr.DataArray] = {
-        **{column: runs[name] for column, name in TIMES.items()},
-        **{name: runs[name] for name in PER_RUN},
-        **{
-            f"{name}_{e}": at_event(runs, name, e)
-            for e in EVENTS
-            for name in SERIES
-            if name in runs
-        },
-    }
-    if "checkpoint" in runs.dims:
-        for name in [name for name, v in VARIABLES.items() if v.dims == ("checkpoint",)]:
-            for e in runs["checkpoint"].to_numpy():
-                columns[f"{name}_{e}"] = runs[name].sel(checkpoint=e)
-        for e in runs["checkpoint"].to_numpy():
-            columns[f"noise_largest_{e}"] = runs["noise_eigenvalues"].sel(checkpoint=e, rank=0)
-    arrays = {name: column.transpose(*CELL).to_numpy() for name, column in columns.items()}
+    """Rows of the table, in the order of η, b, λ and seed; nan where something never happened.
+
+    Of runs that were not trained here, what is not known about the network is left out.
+    """
+    settings = json.loads(runs.attrs["provenance"]).get("experiment", {})
+    known = {name: settings[field] for name, field in SETTINGS.items() if field in settings}
+    arrays = {name: column.transpose(*CELL).to_numpy() for name, column in columns(runs).items()}
     for place in np.ndindex(*(runs.sizes[axis] for axis in CELL)):
         at = {axis: runs[axis].to_numpy()[i].item() for axis, i in zip(CELL, place, strict=True)}
         yield {
-            **{name: settings[name] for name in SETTINGS},
-            "weight_decay": settings["decay"],
-            "eta": at["eta"],
-            "lambda": at["lam"],
-            "batch_size": at["batch_size"],
-            **{name: settings[name] for name in OPTIMIZER},
-            "seed": at["seed"],
-            "eval_every": settings["eval_every"],
+            **known,
+            **{"lambda" if axis == "lam" else axis: value for axis, value in at.items()},
             **{name: float(array[place]) for name, array in arrays.items()},
         }
+
+
+def columns(runs: xr.Dataset) -> dict[str, xr.DataArray]:
+    """What was measured: numbers of a run, series at its events, noise at its checkpoints."""
+    found = {column: runs[name] for column, name in TIMES.items()}
+    found |= {name: runs[name] for name in PER_RUN}
+    series = [name for name in SERIES if name in runs]
+    found |= {f"{name}_{e}": at_event(runs, name, e) for e in EVENTS for name in series}
+    if "checkpoint" not in runs.dims:
+        return found
+    for e in runs["checkpoint"].to_numpy():
+        noise = runs.sel(checkpoint=e)
+        found |= {f"{name}_{e}": noise[name] for name in NOISE}
+        found[f"noise_largest_{e}"] = noise["noise_eigenvalues"].isel(rank=0)
+    return found
 
 
 def write_table(runs: xr.Dataset, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Training runs, whoever trained them: stopping times, records, logs, tables, figures."""
