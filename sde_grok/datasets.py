@@ -81,6 +81,16 @@ VARIABLES = {
     "noise_square": Variable(("checkpoint",), "nats^4", "tr Σ²"),
     "noise_square_stderr": Variable(("checkpoint",), "nats^4", "standard error of noise_square"),
     "noise_diagonal_square": Variable(("checkpoint",), "nats^4", "Σ (Σᵢᵢ)²"),
+    "noise_participation": Variable(
+        ("checkpoint",), "1", "(tr Σ)²/tr Σ²: number of directions that share the noise"
+    ),
+    "noise_isotropy": Variable(("checkpoint",), "1", "noise_participation/d; 1 if isotropic"),
+    "noise_of_batch": Variable(
+        ("checkpoint", "examples"), "nats^2", "E ‖g − ∇L‖², g of so many examples; 64 draws"
+    ),
+    "noise_of_batch_stderr": Variable(
+        ("checkpoint", "examples"), "nats^2", "standard error of noise_of_batch"
+    ),
     "noise_signal": Variable(("checkpoint",), "nats^2", "‖∇L‖²"),
     "noise_step": Variable(("checkpoint",), "steps", "when the gradient noise was measured"),
     "theta": Variable(("snapshot", "parameter"), "1", "all parameters, or a sketch of them"),

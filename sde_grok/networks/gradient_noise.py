@@ -16,13 +16,15 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from numpy.typing import NDArray
 
+from sde_grok.networks.batches import Sampler
 from sde_grok.networks.models import Model, Params, cross_entropies, cross_entropy
 
-__all__ = ["GradientNoise", "covariance_product", "gradient_noise"]
+__all__ = ["GradientNoise", "batch_noise", "covariance_product", "gradient_noise"]
 
 Array = NDArray[np.float64]
 Product = Callable[[jax.Array], jax.Array]
 PROBES = 32
+DRAWS = 64
 
 
 class GradientNoise(NamedTuple):
@@ -120,3 +122,39 @@ def gradient_noise(
         diagonal_square=float(np.sum(diagonal**2)),
         signal=float(np.sum(np.asarray(ravel_pytree(gradient)[0], np.float64) ** 2)),
     )
+
+
+def batch_noise(
+    model: Model,
+    params: Params,
+    inputs: jax.Array,
+    targets: jax.Array,
+    *,
+    sampler: Sampler,
+    batch_size: int,
+    seed: int,
+) -> tuple[float, float]:
+    """Measure E ‖g − ∇L‖² of minibatch gradients g, and its standard error, from 64 of them.
+
+    It is tr Σ times `sde_grok.networks.batches.noise_factor`.
+    """
+    n = inputs.shape[0]
+    rows = sampler(jax.random.key(seed), jnp.arange(DRAWS), n, batch_size)
+    squares = np.asarray(_squared_noise(model, params, inputs, targets, rows), np.float64)
+    return float(np.mean(squares)), float(np.std(squares, ddof=1) / np.sqrt(DRAWS))
+
+
+@partial(jax.jit, static_argnums=0)
+def _squared_noise(
+    model: Model, params: Params, inputs: jax.Array, targets: jax.Array, rows: jax.Array
+) -> jax.Array:
+    def gradient(x: jax.Array, y: jax.Array) -> jax.Array:
+        by_params = jax.grad(lambda p: cross_entropy(model.logits(p, x), y))(params)
+        return jnp.asarray(ravel_pytree(by_params)[0])
+
+    mean = gradient(inputs, targets)
+
+    def square(batch: jax.Array) -> jax.Array:
+        return jnp.sum((gradient(inputs[batch], targets[batch]) - mean) ** 2)
+
+    return jnp.asarray(jax.lax.map(square, rows))

@@ -13,11 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from sde_grok.networks.checkpoint import noise_at_checkpoint
 from sde_grok.networks.dynamics import Data, Member, State, advance, load, start
 from sde_grok.networks.experiment import Experiment
-from sde_grok.networks.gradient_noise import gradient_noise
 from sde_grok.networks.measure import Measured, measure
-from sde_grok.networks.models import MODELS
 from sde_grok.networks.record import Record
 
 __all__ = ["Cell", "Programs", "compiled", "train_lanes"]
@@ -158,13 +157,8 @@ def look(
         if record.snapshot_due:
             record.keep(np.asarray(ravel_pytree(params)[0]))
         train = member.rows[lane][: experiment.n_train]
+        inputs, targets = data.inputs[train], data.targets[train]
         for name in wanted:
-            noise = gradient_noise(
-                MODELS[experiment.model],
-                params,
-                data.inputs[train],
-                data.targets[train],
-                rank=experiment.noise_rank,
-                seed=experiment.seed,
+            record.noise[name] = noise_at_checkpoint(
+                experiment, int(step[lane]), params, inputs, targets
             )
-            record.noise[name] = int(step[lane]), noise

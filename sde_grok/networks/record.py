@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sde_grok.networks.experiment import Experiment
-from sde_grok.networks.gradient_noise import GradientNoise
 from sde_grok.networks.measure import Measured
 from sde_grok.runs.record import run_record
 
@@ -27,7 +26,7 @@ class Record:
         self.step: list[int] = []
         self.rows: list[Measured] = []
         self.snapshots: list[Array] = []
-        self.noise: dict[str, tuple[int, GradientNoise]] = {}
+        self.noise: dict[str, dict[str, Any]] = {}
         self.mem: int | None = None
         self.grok: int | None = None
         self.diverged_at = np.nan
@@ -96,17 +95,11 @@ class Record:
         return values
 
     def _noise_values(self) -> dict[str, Array]:
-        """Gradient noise by checkpoint, nan where none was reached."""
-        rank = self.experiment.noise_rank
-        missing = GradientNoise(np.full(rank, np.nan), *[np.nan] * 5)
-        seen = [self.noise.get(name, (np.nan, missing)) for name in self.experiment.noise_at]
-        found = [noise for _, noise in seen]
-        fields = {
-            f"noise_{name}": [getattr(n, name) for n in found] for name in GradientNoise._fields
-        }
-        return {name: np.array(x) for name, x in fields.items()} | {
-            "noise_step": np.array([step for step, _ in seen])
-        }
+        """Gradient noise by checkpoint, nan at those that were not reached."""
+        found = [self.noise.get(name) for name in self.experiment.noise_at]
+        reached = next((noise for noise in found if noise is not None), {})
+        missing = {name: np.full(np.shape(value), np.nan) for name, value in reached.items()}
+        return {name: np.array([(noise or missing)[name] for noise in found]) for name in reached}
 
 
 def sketch(theta: Array, length: int) -> Array:

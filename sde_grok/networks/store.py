@@ -17,6 +17,7 @@ from zarr.storage import LocalStore, MemoryStore
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES
 from sde_grok.kernels.outcome import PENDING
+from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.dynamics import start
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.lanes import Cell, coordinates
@@ -161,6 +162,7 @@ def dimensions(experiment: Experiment) -> dict[str, Any]:
     }
     if experiment.noise_at:
         along |= {"checkpoint": experiment.noise_at, "rank": range(experiment.noise_rank)}
+        along["examples"] = batch_sizes(experiment)
     if every := experiment.snapshot_every:
         d = sum(int(np.prod(w.shape)) for w in layers.values())
         along["snapshot"] = np.arange(0, experiment.max_steps + 1, every)
