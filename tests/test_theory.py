@@ -7,11 +7,12 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from sde_grok import laws
-from sde_grok.claims import Verdict
+from sde_grok.claims import Provenance, Verdict
 from sde_grok.validate.claims import load_claims, theory_folder
 
 CLAIMS = {claim.id: claim for claim in load_claims()}
@@ -60,7 +61,7 @@ def test_registry_and_code_agree(name):
     assert "Provenance" in module.__doc__
     assert claim.law_function() in module.check.__defaults__  # alone it checks the same law
     assert callable(getattr(module, "figure", None)) is bool(claim.figure)
-    assert claim.provenance in {"claimed", "derived"}
+    assert claim.provenance in get_args(Provenance)
     assert claim.statement.endswith(".")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+import jax
+import numpy as np
+
 from sde_grok.checks import ParameterError, choice, integer, number
 from sde_grok.networks.initializers import INITIALIZERS
-from sde_grok.networks.models import MODELS
+from sde_grok.networks.models import MODELS, Params
 from sde_grok.networks.tasks import Table, task_table
 from sde_grok.optimizer import Decay
 from sde_grok.runs.stopping import Thresholds
@@ -121,6 +125,8 @@ class Experiment:
             train_accuracy=self.train_accuracy, test_accuracy=self.test_accuracy, hold=self.hold
         )
         checked: dict[str, Any] = {
+            "task": str(self.task),
+            "train_fraction": float(self.train_fraction),
             "model": choice("model", self.model, tuple(MODELS)),
             "embedding": embedding,
             "width": width,
@@ -146,7 +152,7 @@ class Experiment:
             "test_accuracy": thresholds.test_accuracy,
             "hold": thresholds.hold,
             "noise_at": checkpoints(self.noise_at),
-            "noise_rank": integer("noise_rank", self.noise_rank, low=1, high=n_train - 1),
+            "noise_rank": integer("noise_rank", self.noise_rank, low=1),
             "snapshot_every": integer("snapshot_every", self.snapshot_every, low=0),
             "sketch": integer("sketch", self.sketch, low=0, high=2**20),
             "precision": choice("precision", self.precision, get_args(Precision)),
@@ -158,6 +164,19 @@ class Experiment:
             raise ParameterError("snapshot_every", self.snapshot_every, allowed)
         for field, value in checked.items():
             object.__setattr__(self, field, value)
+        if self.noise_at:
+            most = min(n_train, sum(math.prod(w.shape) for w in self.shapes.values())) - 1
+            if self.noise_rank > most:
+                allowed = f"<= {most}, below the numbers of training examples and of parameters"
+                raise ParameterError("noise_rank", self.noise_rank, allowed)
+
+    @property
+    def shapes(self) -> Params:
+        """Shapes of the parameters, by layer."""
+        table, draw = self.table, INITIALIZERS[self.init]
+        sizes = (table.vocabulary, table.inputs.shape[1], table.classes, self, draw)
+        init = MODELS[self.model].init
+        return dict(jax.eval_shape(lambda: init(jax.random.key(0), *sizes)))
 
     @property
     def table(self) -> Table:
@@ -189,8 +208,8 @@ class Experiment:
 
 def axis(field: str, values: Any, checked: Callable[[Any], Any]) -> tuple[Any, ...]:
     """Return the distinct values of an axis, each checked; a single value is an axis of one."""
-    several = isinstance(values, Iterable) and not isinstance(values, str)
-    found = tuple(checked(x) for x in (values if several else (values,)))
+    each = np.atleast_1d(np.asarray(values, dtype=object)).tolist()
+    found = tuple(checked(x) for x in each)
     if not found or len(set(found)) < len(found):
         raise ParameterError(field, values, "one or more distinct values")
     return found
@@ -198,7 +217,11 @@ def axis(field: str, values: Any, checked: Callable[[Any], Any]) -> tuple[Any, .
 
 def checkpoints(values: Any) -> tuple[str, ...]:
     """Return the names of distinct checkpoints, none or more."""
-    return axis("noise_at", values, lambda x: choice("noise_at", x, CHECKPOINTS)) if values else ()
+    return (
+        ()
+        if np.size(values) == 0
+        else axis("noise_at", values, lambda x: choice("noise_at", x, CHECKPOINTS))
+    )
 
 
 def _train_size(table: Table, train_fraction: float) -> int:

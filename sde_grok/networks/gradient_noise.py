@@ -6,7 +6,6 @@ leading eigenvalues, and Hutchinson's estimate on the rest gives tr Σ².
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -22,7 +21,6 @@ from sde_grok.networks.models import Model, Params, cross_entropies, cross_entro
 __all__ = ["GradientNoise", "batch_noise", "covariance_product", "gradient_noise"]
 
 Array = NDArray[np.float64]
-Product = Callable[[jax.Array], jax.Array]
 PROBES = 32
 DRAWS = 64
 
@@ -50,18 +48,11 @@ class GradientNoise(NamedTuple):
     signal: float
 
 
-def covariance_product(
-    model: Model, params: Params, inputs: jax.Array, targets: jax.Array
-) -> tuple[Product, int]:
-    """Return the map u ↦ Σu of vectors of length d, and d."""
-    product = partial(_product, model, params, inputs, targets)
-    return product, sum(w.size for w in params.values())
-
-
 @partial(jax.jit, static_argnums=0)
-def _product(
+def covariance_product(
     model: Model, params: Params, inputs: jax.Array, targets: jax.Array, u: jax.Array
 ) -> jax.Array:
+    """Σu for a vector u of length d."""
     theta, unravel = ravel_pytree(params)
 
     def losses(t: jax.Array) -> jax.Array:
@@ -96,32 +87,46 @@ def gradient_noise(
     """
     from scipy.sparse.linalg import LinearOperator, eigsh  # noqa: PLC0415  (a third of a second)
 
-    product, d = covariance_product(model, params, inputs, targets)
-    dtype = jax.tree.leaves(params)[0].dtype
+    gradient, variances = (
+        np.asarray(x, np.float64) for x in _moments(model, params, inputs, targets)
+    )
+    total, signal, d = float(variances.sum()), float(gradient @ gradient), variances.size
+    dtype, rng = jax.tree.leaves(params)[0].dtype, np.random.default_rng(seed)
+    if total <= 4 * float(np.finfo(dtype).eps) * signal:  # all examples have the same gradient
+        return GradientNoise(np.zeros(rank), 0.0, 0.0, 0.0, 0.0, signal)
 
     def times(u: Array) -> Array:
-        return np.asarray(product(jnp.asarray(u, dtype).reshape(-1)), np.float64)
+        """(Σ/tr Σ)u: ARPACK's tolerance is absolute for small numbers."""
+        along = jnp.asarray(u, dtype).reshape(-1)
+        product = covariance_product(model, params, inputs, targets, along)
+        return np.asarray(product, np.float64) / total
 
-    rng = np.random.default_rng(seed)
     operator = LinearOperator((d, d), matvec=times, dtype=np.float64)
     values, vectors = eigsh(operator, rank, which="LM", v0=rng.standard_normal(d), tol=1e-3)
-    rest = []
-    for _ in range(PROBES):
+    rest = np.zeros(PROBES)
+    for i in range(PROBES):
         z = rng.choice([-1.0, 1.0], d)
         z = times(z - vectors @ (vectors.T @ z))
-        rest.append(np.sum((z - vectors @ (vectors.T @ z)) ** 2))
-    gradient = jax.grad(lambda p: cross_entropy(model.logits(p, inputs), targets))(params)
-    g2 = model.mean_square(params, inputs, targets)
-    variances = jax.tree.map(lambda s, g: s - g**2, g2, gradient)
-    diagonal = np.asarray(ravel_pytree(variances)[0], np.float64)
+        rest[i] = np.sum((z - vectors @ (vectors.T @ z)) ** 2)
     return GradientNoise(
-        eigenvalues=values[::-1].copy(),
-        total=float(diagonal.sum()),
-        square=float(np.sum(values**2) + np.mean(rest)),
-        square_stderr=float(np.std(rest, ddof=1) / np.sqrt(PROBES)),
-        diagonal_square=float(np.sum(diagonal**2)),
-        signal=float(np.sum(np.asarray(ravel_pytree(gradient)[0], np.float64) ** 2)),
+        eigenvalues=total * values[::-1],
+        total=total,
+        square=total**2 * float(np.sum(values**2) + np.mean(rest)),
+        square_stderr=total**2 * float(np.std(rest, ddof=1) / np.sqrt(PROBES)),
+        diagonal_square=float(variances @ variances),
+        signal=signal,
     )
+
+
+@partial(jax.jit, static_argnums=0)
+def _moments(
+    model: Model, params: Params, inputs: jax.Array, targets: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """∇L and diag Σ as vectors."""
+    gradient = jax.grad(lambda p: cross_entropy(model.logits(p, inputs), targets))(params)
+    square = model.mean_square(params, inputs, targets)
+    flat = ravel_pytree(gradient)[0]
+    return flat, ravel_pytree(square)[0] - flat**2
 
 
 def batch_noise(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
-from sde_grok.networks.dynamics import start
 from sde_grok.networks.experiment import Experiment
-from sde_grok.networks.lanes import Cell, coordinates
+from sde_grok.networks.lanes import Cell
 from sde_grok.runs.record import attributes, with_core_entries
 from sde_grok.versions import revision, versions
 
@@ -150,8 +148,7 @@ def created(experiment: Experiment, out: Path | None, record: Mapping[str, Any])
 
 def dimensions(experiment: Experiment) -> dict[str, Any]:
     """Coordinates of all dimensions."""
-    _, state = jax.eval_shape(partial(start, experiment), *coordinates(experiment, (0, 0, 0, 0)))
-    layers = state.params
+    layers = experiment.shapes
     along: dict[str, Any] = {
         "eta": experiment.eta,
         "batch_size": experiment.batch_size,

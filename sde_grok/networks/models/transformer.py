@@ -76,7 +76,9 @@ def logits(params: Params, inputs: jax.Array, *, norm: Norm) -> jax.Array:
     query, key, value = (
         jnp.einsum("nte,ehd->nthd", seen, params[name]) for name in ("query", "key", "value")
     )
-    attended = jax.nn.dot_product_attention(query, key, value)
+    scores = jnp.einsum("nthd,nshd->nhts", query, key) / jnp.sqrt(query.shape[-1]).astype(x.dtype)
+    # Written out, for JAX's own attention takes its softmax in single precision always.
+    attended = jnp.einsum("nhts,nshd->nthd", jax.nn.softmax(scores), value)
     x = x + attended.reshape(x.shape) @ params["output"]
     last = x[:, -1]  # nothing after this mixes positions
     hidden = jax.nn.relu(norm(params, "norm_network", last) @ params["hidden"])

@@ -8,7 +8,7 @@ from sde_grok.networks.tasks.table import Table
 
 __all__ = ["FORM", "PATTERN", "table"]
 
-PATTERN = r"z(?P<p>\d+)(?:-(?P<operation>mul|div))?"
+PATTERN = r"z(?P<p>[1-9][0-9]{0,3})(?:-(?P<operation>mul|div))?"
 FORM = "z<p>, z<p>-mul (2 <= p <= 1000), z<p>-div (p prime)"
 LARGEST = 1000
 

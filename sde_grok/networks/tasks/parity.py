@@ -8,7 +8,7 @@ from sde_grok.networks.tasks.table import Table
 
 __all__ = ["FORM", "PATTERN", "table"]
 
-PATTERN = r"parity-(?P<n>\d+)-(?P<k>\d+)"
+PATTERN = r"parity-(?P<n>[1-9][0-9]?)-(?P<k>[1-9][0-9]?)"
 FORM = "parity-<n>-<k> (1 <= k <= n <= 16)"
 
 

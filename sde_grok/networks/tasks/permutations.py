@@ -10,7 +10,7 @@ from sde_grok.networks.tasks.table import Table
 
 __all__ = ["FORM", "PATTERN", "table"]
 
-PATTERN = r"s(?P<n>\d)"
+PATTERN = r"s(?P<n>[0-9])"
 FORM = "s<n> (2 <= n <= 6)"
 
 
