@@ -29,7 +29,7 @@ __all__ = [
     "within",
 ]
 
-Provenance = Literal["claimed", "derived"]
+Provenance = Literal["claimed", "derived", "measured"]
 LARGEST_Z = 4.0
 FALSE_ALARM = 2 * float(ndtr(-LARGEST_Z))
 """Probability 6e-5 that a comparison fails by chance."""
@@ -76,8 +76,9 @@ class Comparison:
         the size of the terms that an approximate law leaves out, or the accuracy of a computed
         number.
     claimed : bool
-        Whether the expected number is what a paper claims. If it is not met, that is a result; if
-        one of ours is not, that is an error of ours.
+        Whether the expected number is what a paper claims, or a regularity seen in measured
+        networks. If it is not met, that is a result; if a derived one is not, that is an error of
+        ours.
     freedom : float
         Degrees of freedom of the standard error, if it is estimated from few numbers.
     """
@@ -160,8 +161,9 @@ class Verdict:
     ----------
     claim : str
         Its id in `theory/claims.toml`.
-    provenance : {"claimed", "derived"}
-        Claimed by arXiv 2606.30388 or another paper (as reported), or derived from the model here.
+    provenance : {"claimed", "derived", "measured"}
+        Claimed by arXiv 2606.30388 or another paper (as reported), derived from the model here, or
+        measured here: a regularity of networks that no derivation gives.
     symbolic : sequence of Residual
         Checks of the algebra.
     numeric : sequence of Comparison
@@ -204,7 +206,7 @@ class Verdict:
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """What of that is an error of ours: it was derived, not claimed."""
+        """What of that is an error of ours: it was derived, neither claimed nor measured."""
         algebra = [f"{r.what}: residual {r.expression}" for r in self.symbolic if not r.holds]
         return (*algebra, *(str(c) for c in self.numeric if not c.claimed and not c.holds))
 

@@ -1,6 +1,7 @@
-"""Measured training runs, one row a run; those that come with the package (data/reference_runs.md).
+"""Measured training runs, one row a run; those that come with the package, and anyone's laid out so.
 
-Anyone's runs can be read that are laid out like them.
+Packaged are the reference runs (data/reference_runs.md) and runs on Z₅₉ that measured Adam's moments
+and the gradient noise, too (data/z59_runs.md).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,9 +24,20 @@ from numpy.typing import NDArray
 from sde_grok.checks import ParameterError, choice
 from sde_grok.optimizer import Decay
 
-__all__ = ["Cell", "classes", "load_cells", "load_runs", "runs_sha256"]
+__all__ = [
+    "Z59_RUNS",
+    "Cell",
+    "classes",
+    "load_cells",
+    "load_runs",
+    "load_z59_runs",
+    "runs_sha256",
+]
 
 Run = dict[str, Any]
+
+DATA = files("sde_grok") / "data"
+REFERENCE_RUNS, Z59_RUNS = DATA / "reference_runs.csv", DATA / "z59_runs.csv"
 
 AXES = (
     *("task", "weight_decay", "eta", "lambda", "batch_size", "beta1", "beta2"),
@@ -74,21 +87,24 @@ class Cell:
     n_runs: int
 
 
-def runs_sha256(path: Path | None = None) -> str:
-    """Digest of a file of runs, by default of the packaged one."""
+def runs_sha256(path: Path | Traversable = REFERENCE_RUNS) -> str:
+    """Digest of a file of runs, by default of the reference runs."""
     return hashlib.sha256(_contents(path)).hexdigest()
 
 
-def _contents(path: Path | None) -> bytes:
-    if path is None:
-        return files("sde_grok").joinpath("data/reference_runs.csv").read_bytes()
+def _contents(path: Path | Traversable) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise ParameterError("runs", str(path), f"a file to read ({error.strerror})") from None
 
 
-def load_runs(path: Path | None = None) -> list[Run]:
+def load_z59_runs() -> list[Run]:
+    """Read the packaged runs on Z₅₉: coupled and decoupled decay, moments and gradient noise."""
+    return load_runs(Z59_RUNS)
+
+
+def load_runs(path: Path | Traversable = REFERENCE_RUNS) -> list[Run]:
     """Read one dictionary a run; numbers are floats, nan where the event never happened.
 
     Parameters
@@ -96,7 +112,7 @@ def load_runs(path: Path | None = None) -> list[Run]:
     path : Path, optional
         CSV file, in UTF-8, with at least the columns that a `Cell` is made of. Those but task and
         weight_decay are numbers, empty for an event that never happened; other columns are text
-        where they are no numbers. By default the packaged file.
+        where they are no numbers. By default the reference runs.
 
     Raises
     ------
@@ -150,7 +166,7 @@ def load_cells(runs: Sequence[Run] | None = None) -> list[Cell]:
     Parameters
     ----------
     runs : sequence of dict, optional
-        As from `load_runs`; by default the packaged ones.
+        As from `load_runs`; by default the reference runs.
 
     Raises
     ------

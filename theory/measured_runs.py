@@ -20,12 +20,11 @@ Provenance: claimed by arXiv 2606.30388 (as reported second-hand), for coupled s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 
 from sde_grok.claims import Comparison, Residual, Verdict, report
 from sde_grok.laws import (
@@ -35,6 +34,9 @@ from sde_grok.laws import (
     norm_first_passage_law,
     transition_time,
 )
+from sde_grok.measured_cells import Point
+from sde_grok.measured_delays import delay_ratios, fit_delays, mean_error, point
+from sde_grok.power_fits import PowerFit
 from sde_grok.reference_runs import Cell, load_cells
 from sde_grok.results import Estimate
 
@@ -43,22 +45,7 @@ if TYPE_CHECKING:
 
 CLAIM = "leading-exponents"
 TASKS = {"z127": "Z127", "s5": "S5"}
-REFERENCE = (1e-3, 1e-4, 100)  # cell that sets each law's constant
-AXES = ("eta", "lam", "batch_size")
-
-
-class Fit(NamedTuple):
-    """Exponents by name, their covariance in the same order, and its degrees of freedom."""
-
-    names: Sequence[str]
-    exponents: NDArray[np.float64]
-    covariance: NDArray[np.float64]
-    freedom: int
-
-    def combination(self, **weights: float) -> Estimate:
-        """Sum of exponents with weights."""
-        w = np.array([weights.get(name, 0.0) for name in self.names])
-        return Estimate(float(w @ self.exponents), math.sqrt(w @ self.covariance @ w))
+REFERENCE = Point(1e-3, 1e-4, 100)  # cell that sets each law's constant
 
 
 def leading_term_exponents() -> list[sp.Expr]:
@@ -81,63 +68,17 @@ def cells_with_delay(task: str) -> list[Cell]:
     return [c for c in load_cells() if c.task == task and c.lam < 1e-3]
 
 
-def log_ratio(cell: Cell) -> float:
-    """ln(ρ_M²/ρ_G²)."""
-    return math.log(cell.rho2_mem / cell.rho2_grok)
-
-
-def point(cell: Cell) -> tuple[float, float, float]:
-    """(η, λ, b)."""
-    return cell.eta, cell.lam, cell.batch_size
-
-
-def fit(*tasks: list[Cell], over_log: bool) -> Fit:
-    """Least squares of the cells' mean ln(delay [/ln(ρ_M²/ρ_G²)]) over what varies.
-
-    A constant for each task, and exponents that they share.
-    """
-    cells = [c for task in tasks for c in task]
-    y = np.array([np.mean(np.log(c.delays / (log_ratio(c) if over_log else 1))) for c in cells])
-    constants = [[float(c in task) for c in cells] for task in tasks]
-    columns = np.log([point(c) for c in cells]).T
-    varying = {name: x for name, x in zip(AXES, columns, strict=True) if np.ptp(x) > 0}
-    x = np.column_stack([*constants, *varying.values()])
-    coefficients, *_ = np.linalg.lstsq(x, y, rcond=None)
-    freedom = y.size - x.shape[1]
-    variance = np.sum((y - x @ coefficients) ** 2) / freedom
-    covariance = variance * np.linalg.inv(x.T @ x)
-    n = len(tasks)
-    return Fit(list(varying), coefficients[n:], covariance[n:, n:], freedom)
-
-
-def ratios(law, cells: list[Cell], **constants: float) -> list[NDArray[np.float64]]:
-    """Measured over predicted delays of each cell, 1 on average in the reference cell."""
-    predicted = [
-        law(c.rho2_mem, c.rho2_grok, **dict(zip(AXES, point(c), strict=True)), **constants)
-        for c in cells
-    ]
-    raw = [c.delays / p for c, p in zip(cells, predicted, strict=True)]
-    unit = next(np.mean(r) for c, r in zip(cells, raw, strict=True) if point(c) == REFERENCE)
-    return [r / unit for r in raw]
-
-
-def mean_error(cells: list[Cell], found: list[NDArray[np.float64]]) -> float:
-    """Mean of |predicted − measured|/measured over the runs of the other cells."""
-    other = [r for c, r in zip(cells, found, strict=True) if point(c) != REFERENCE]
-    return float(np.mean(np.abs(1 / np.concatenate(other) - 1)))
-
-
 def check(law=transition_time, *, seed: int = 0) -> Verdict:
     """Check the algebra, and the exponents of `law` against measured ones; nothing is drawn."""
     symbolic = [
         *(
             Residual(f"exponent of {x} in the leading term", r)
-            for x, r in zip(AXES, leading_term_exponents(), strict=True)
+            for x, r in zip(Point._fields, leading_term_exponents(), strict=True)
         ),
         Residual("e_b = e_λ/2 on a flat landscape", flat_relation()),
     ]
     eta, lam, b = REFERENCE
-    at = {"eta": eta, "lam": lam, "batch_size": b, "sigma": 1.0}
+    at = {**REFERENCE._asdict(), "sigma": 1.0}
     claimed = exponents(law, {"rho2_start": 8000.0, "rho2_core": 4900.0} | at)._asdict()
     numeric = [
         Comparison(
@@ -148,11 +89,11 @@ def check(law=transition_time, *, seed: int = 0) -> Verdict:
         )
     ]
     every = {name: cells_with_delay(task) for task, name in TASKS.items()}
-    together = fit(*every.values(), over_log=True)
+    together = fit_delays([c for cells in every.values() for c in cells])
     numeric += [
         Comparison(
             f"delay/ln(ρ_M²/ρ_G²), both tasks: exponent of {axis}",
-            together.combination(**{axis: 1}),
+            together.exponent(axis),
             Estimate(claimed[axis]),
             claimed=True,
             freedom=together.freedom,
@@ -162,26 +103,26 @@ def check(law=transition_time, *, seed: int = 0) -> Verdict:
     data = {}
     for name, cells in every.items():
         laws = {
-            "leading term": ratios(law, cells, sigma=1.0),
-            "constant": ratios(constant_law, cells, constant=1.0),
-            "norm first passage": ratios(norm_first_passage_law, cells),
-            "collapse law": ratios(collapse_law, cells, constant=1.0),
+            "leading term": delay_ratios(law, cells, reference=REFERENCE, sigma=1.0),
+            "constant": delay_ratios(constant_law, cells, reference=REFERENCE, constant=1.0),
+            "norm first passage": delay_ratios(norm_first_passage_law, cells, reference=REFERENCE),
+            "collapse law": delay_ratios(collapse_law, cells, reference=REFERENCE, constant=1.0),
         }
-        errors = {key: mean_error(cells, found) for key, found in laws.items()}
+        errors = {key: mean_error(cells, found, reference=REFERENCE) for key, found in laws.items()}
         data[name] = {"cells": [point(c) for c in cells], "laws": laws, "errors": errors}
-    words = "; ".join([*fitted(every), validity(data)])
+    words = "; ".join([*fitted(every, together), validity(data)])
     return Verdict(CLAIM, "claimed", symbolic, numeric, words, data)
 
 
-def fitted(every: Mapping[str, list[Cell]]) -> list[str]:
+def fitted(every: Mapping[str, list[Cell]], together: PowerFit) -> list[str]:
     """Exponents of each task, of the delay and of the delay over the logarithm."""
     phrases = []
     for name, cells in every.items():
         for over_log, what in ((False, "delay"), (True, "delay/ln")):
-            found = fit(cells, over_log=over_log)
-            shown = ", ".join(f"{x} {found.combination(**{x: 1})}" for x in found.names)
+            found = fit_delays(cells, over_log=over_log)
+            shown = ", ".join(f"{x} {found.exponent(x)}" for x in found.names)
             phrases.append(f"{name}, {what}: {shown}")
-    difference = fit(*every.values(), over_log=True).combination(batch_size=1, lam=-0.5)
+    difference = together.combination(batch_size=1, lam=-0.5)
     return [*phrases, f"e_b − e_λ/2, both tasks, delay/ln: {difference}"]
 
 

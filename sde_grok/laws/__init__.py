@@ -5,6 +5,7 @@ what it assumes. Times are in units of t = kη unless the name says steps; the l
 and in the literature, are in steps and share one signature (`sde_grok.laws.signature`).
 """
 
+from sde_grok.laws.balance import balanced_radius
 from sde_grok.laws.batch_rule import square_root_rule
 from sde_grok.laws.crossover import crossover_steps, direction_averaged_steps
 from sde_grok.laws.exponents import Exponents, exponents, regime
@@ -36,7 +37,9 @@ from sde_grok.laws.measured import (
     memorization_law,
     stagewise_law,
 )
+from sde_grok.laws.moments import momentum_noise, second_moment_lag
 from sde_grok.laws.monitoring import BARRIER_SHIFT, evaluated_steps, monitored_core
+from sde_grok.laws.participation import participation_ratio
 from sde_grok.laws.passage import laplace_transform, log_mean_passage_time, mean_passage_time
 from sde_grok.laws.radii import (
     MemorizationCoefficients,
@@ -63,6 +66,7 @@ __all__ = [
     "MemorizationCoefficients",
     "RadiusFit",
     "TransitionConstants",
+    "balanced_radius",
     "collapse_law",
     "constant_law",
     "crossover_steps",
@@ -90,11 +94,13 @@ __all__ = [
     "memorization_law",
     "memorization_minimum",
     "memorization_radius",
+    "momentum_noise",
     "monitored_core",
     "noise_floor",
     "norm_first_passage_law",
     "norm_separation_law",
     "omnigrok_law",
+    "participation_ratio",
     "passage_density",
     "passage_time_variance",
     "pinned_norm_law",
@@ -102,6 +108,7 @@ __all__ = [
     "quadratic_memorization_radius",
     "regime",
     "ridge_lower_bound",
+    "second_moment_lag",
     "square_root_rule",
     "stagewise_law",
     "survival_function",

@@ -69,9 +69,9 @@ def collapse_law(
 
     Notes
     -----
-    Provenance: measured here, on Z₁₂₇ addition and S₅ composition; no derivation is known. With C
-    from one cell the others are off by 12 % and 18 % on average. Within the data the exponent of b
-    is nearer −.2 below b = 400 and −.4 above.
+    Claim `collapse`. Provenance: measured here, on Z₁₂₇ addition and S₅ composition; no derivation
+    is known. With C from one cell the others are off by 12 % and 18 % on average. Within the data
+    the exponent of b is nearer −.2 below b = 400 and −.4 above.
     """
     start, core, _ = checked_point(rho2_start, rho2_core, eta, lam, batch_size)
     log_of_radii = leading_law(start, core, gamma=0.5)

@@ -35,7 +35,8 @@ class Claim:
     statement : str
         The claim in a sentence.
     provenance : str
-        "claimed" (by a paper, as reported) or "derived" (from the model here).
+        "claimed" (by a paper, as reported), "derived" (from the model here) or "measured" (here, a
+        regularity of networks that no derivation gives).
     law : str
         Dotted name of the function that states it.
     script : str
