@@ -41,8 +41,8 @@ from sde_grok.networks.dynamics import Data, load, start
 from sde_grok.networks.lanes import compiled, repeated
 from sde_grok.networks.models import MODELS, cross_entropy
 from sde_grok.networks.optimizers import transformation
-from sde_grok.reference_runs import load_runs
 from sde_grok.runner import available_threads
+from sde_grok.runs.reference import load_runs
 from sde_grok.versions import revision, versions
 
 PAPER_CELL = {"eta": 3e-3, "lam": 3e-4, "batch_size": 100}

@@ -13,7 +13,7 @@ import pytest
 from sde_grok import cli
 from sde_grok.checks import ParameterError
 from sde_grok.networks import open_runs
-from sde_grok.reference_runs import load_runs
+from sde_grok.runs.reference import load_runs
 
 TINY = [
     "train", "--task", "z7", "--embedding", "4", "--width", "8", "--seeds", "2", "--eval-every", "20",

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from sde_grok import cli
 from sde_grok.claims import Comparison, Residual, Verdict
 from sde_grok.plotting import paper_style, save_figure
-from sde_grok.reference_runs import load_cells, load_runs
 from sde_grok.results import Estimate
+from sde_grok.runs.reference import load_cells, load_runs
 from sde_grok.validate import ladder, run_validation
 from sde_grok.validate.claims import load_claims
 from sde_grok.validate.figures import ladder_figure

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from sde_grok.reference_runs import Z59_RUNS, load_cells, load_runs, load_z59_runs, runs_sha256
+from sde_grok.runs.reference import Z59_RUNS, load_cells, load_runs, load_z59_runs, runs_sha256
 
 DESCRIPTION = files("sde_grok").joinpath("data/z59_runs.md").read_text("utf-8")
 

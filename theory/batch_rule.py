@@ -35,8 +35,8 @@ from sde_grok.laws import (
     square_root_rule,
     transition_time,
 )
-from sde_grok.reference_runs import load_cells
 from sde_grok.results import Estimate
+from sde_grok.runs.reference import load_cells
 
 CLAIM = "square-root-rule"
 FACTOR = 4

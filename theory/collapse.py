@@ -24,11 +24,11 @@ import sympy as sp
 
 from sde_grok.claims import Comparison, Residual, Verdict, report
 from sde_grok.laws import collapse_law, exponents, transition_time
-from sde_grok.measured_cells import Point
-from sde_grok.measured_delays import delay_ratios, fit_delays, log_ratio, mean_error, with_delay
-from sde_grok.power_fits import PowerFit
-from sde_grok.reference_runs import Cell, load_cells, load_z59_runs
 from sde_grok.results import Estimate
+from sde_grok.runs.cells import Point
+from sde_grok.runs.delays import delay_ratios, fit_delays, log_ratio, mean_error, with_delay
+from sde_grok.runs.powers import PowerFit
+from sde_grok.runs.reference import Cell, load_cells, load_z59_runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

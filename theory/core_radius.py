@@ -28,11 +28,11 @@ from scipy.optimize import minimize_scalar
 
 from sde_grok.claims import Comparison, Residual, Verdict, report
 from sde_grok.laws import balanced_radius, isotropic_c_g
-from sde_grok.measured_cells import Point, cell_medians
-from sde_grok.measured_delays import point
-from sde_grok.power_fits import PowerFit, fit_powers
-from sde_grok.reference_runs import classes, load_cells, load_z59_runs
 from sde_grok.results import Estimate
+from sde_grok.runs.cells import Point, cell_medians
+from sde_grok.runs.delays import point
+from sde_grok.runs.powers import PowerFit, fit_powers
+from sde_grok.runs.reference import classes, load_cells, load_z59_runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

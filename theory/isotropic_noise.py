@@ -26,9 +26,9 @@ import sympy as sp
 
 from sde_grok.claims import Comparison, Residual, Verdict, report
 from sde_grok.laws import participation_ratio
-from sde_grok.measured_cells import cell_medians, over_cells
-from sde_grok.reference_runs import classes, load_cells, load_z59_runs
 from sde_grok.results import Estimate
+from sde_grok.runs.cells import cell_medians, over_cells
+from sde_grok.runs.reference import classes, load_cells, load_z59_runs
 
 CLAIM = "isotropic-noise"
 EVENTS = {"mem": "memorization", "grok": "grokking"}

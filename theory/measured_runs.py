@@ -34,11 +34,11 @@ from sde_grok.laws import (
     norm_first_passage_law,
     transition_time,
 )
-from sde_grok.measured_cells import Point
-from sde_grok.measured_delays import delay_ratios, fit_delays, mean_error, point
-from sde_grok.power_fits import PowerFit
-from sde_grok.reference_runs import Cell, load_cells
 from sde_grok.results import Estimate
+from sde_grok.runs.cells import Point
+from sde_grok.runs.delays import delay_ratios, fit_delays, mean_error, point
+from sde_grok.runs.powers import PowerFit
+from sde_grok.runs.reference import Cell, load_cells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,8 +21,8 @@ import sympy as sp
 
 from sde_grok.claims import Comparison, Residual, Verdict, report
 from sde_grok.laws import init_shell_mean, init_shell_sd
-from sde_grok.reference_runs import classes, load_runs
 from sde_grok.results import Estimate
+from sde_grok.runs.reference import classes, load_runs
 
 CLAIM = "nesting"
 TASKS = {"z127": "Z127", "s5": "S5"}

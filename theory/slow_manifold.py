@@ -30,9 +30,9 @@ import sympy as sp
 
 from sde_grok.claims import Comparison, Residual, Verdict, report
 from sde_grok.laws import momentum_noise, second_moment_lag
-from sde_grok.measured_cells import Point, cell_medians, over_cells
-from sde_grok.reference_runs import load_z59_runs
 from sde_grok.results import Estimate
+from sde_grok.runs.cells import Point, cell_medians, over_cells
+from sde_grok.runs.reference import load_z59_runs
 
 CLAIM = "slow-manifold"
 EVENTS = {"mem": "memorization", "peak": "norm peak", "grok": "grokking"}

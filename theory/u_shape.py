@@ -33,8 +33,8 @@ from sde_grok.laws import (
     quadratic_memorization_coefficients,
     quadratic_memorization_radius,
 )
-from sde_grok.reference_runs import load_cells, load_runs
 from sde_grok.results import Estimate
+from sde_grok.runs.reference import load_cells, load_runs
 
 CLAIM = "u-shape"
 X_START, X_CORE, FLAT, GAMMA = 4.0, 1.0, 4, 0.5  # in units g = σ/s = 1; FLAT is d − n

@@ -1,1 +1,1 @@
-"""Training runs, whoever trained them: stopping times, records, logs, tables, figures."""
+"""Training runs, whoever trained them: stopping times and records, logs, tables, cells, figures."""

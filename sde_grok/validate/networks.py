@@ -23,10 +23,10 @@ from sde_grok.laws.limits import law_limit, noise_floor
 from sde_grok.laws.passage import mean_passage_time
 from sde_grok.noise import IsotropicNoise
 from sde_grok.optimizer import Optimizer
-from sde_grok.reference_runs import Cell
 from sde_grok.results import Estimate
 from sde_grok.rungs.radial import radial_rates
 from sde_grok.runner import available_threads
+from sde_grok.runs.reference import Cell
 from sde_grok.validate.seeds import derived_seed
 
 __all__ = ["FlatAnnulus", "Prediction", "predict", "summarise"]

@@ -19,8 +19,8 @@ from sde_grok.checks import MissingExtra, ParameterError, integer
 from sde_grok.claims import Verdict
 from sde_grok.plotting import paper_style, save_figure
 from sde_grok.problem import SYSTEMS
-from sde_grok.reference_runs import Z59_RUNS, load_cells, runs_sha256
 from sde_grok.results import Estimate
+from sde_grok.runs.reference import Z59_RUNS, load_cells, runs_sha256
 from sde_grok.validate.claims import Claim, check_claims, load_claims, missing_packages
 from sde_grok.validate.figures import ladder_figure, network_figure
 from sde_grok.validate.ladder import RungResult, check_ladder

@@ -8,8 +8,9 @@ import pytest
 
 from sde_grok.checks import ParameterError
 from sde_grok.laws import collapse_law, constant_law
-from sde_grok.measured_cells import Point, by_cell, cell_medians, over_cells
-from sde_grok.measured_delays import (
+from sde_grok.results import Estimate
+from sde_grok.runs.cells import Point, by_cell, cell_medians, over_cells
+from sde_grok.runs.delays import (
     delay_ratios,
     fit_delays,
     log_ratio,
@@ -17,8 +18,7 @@ from sde_grok.measured_delays import (
     point,
     with_delay,
 )
-from sde_grok.reference_runs import load_cells
-from sde_grok.results import Estimate
+from sde_grok.runs.reference import load_cells
 
 
 def runs(*values, at=(1e-3, 1e-4, 100.0)):

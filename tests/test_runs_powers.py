@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sde_grok.checks import ParameterError
-from sde_grok.power_fits import fit_powers
 from sde_grok.results import Estimate
+from sde_grok.runs.powers import fit_powers
 
 RNG = np.random.default_rng(3)
 ETA, BATCH = RNG.uniform(0.1, 10, size=(2, 40))

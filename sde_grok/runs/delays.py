@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sde_grok.checks import ParameterError
-from sde_grok.measured_cells import Point
-from sde_grok.power_fits import PowerFit, fit_powers
-from sde_grok.reference_runs import Cell
+from sde_grok.runs.cells import Point
+from sde_grok.runs.powers import PowerFit, fit_powers
+from sde_grok.runs.reference import Cell
 
 __all__ = ["delay_ratios", "fit_delays", "log_ratio", "mean_error", "point", "with_delay"]
 

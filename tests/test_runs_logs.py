@@ -18,9 +18,9 @@ from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES, escape_times
 from sde_grok.escape_times import Status
 from sde_grok.kernels.outcome import PENDING
-from sde_grok.reference_runs import classes, load_cells, load_runs, runs_sha256
 from sde_grok.runs.logs import IgnoredColumnsWarning, read_log
 from sde_grok.runs.record import run_record, with_core_entries
+from sde_grok.runs.reference import classes, load_cells, load_runs, runs_sha256
 from sde_grok.runs.stopping import Thresholds
 
 NAMES = ("eta", "lam", "batch_size", "seed", "step", "train_acc", "test_acc", "rho2")
