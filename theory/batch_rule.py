@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import sympy as sp
 
 from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
@@ -36,6 +35,7 @@ from sde_grok.laws import (
     transition_time,
 )
 from sde_grok.results import Estimate
+from sde_grok.runs.delays import fit_delays
 from sde_grok.runs.reference import load_cells
 
 CLAIM = "square-root-rule"
@@ -116,13 +116,8 @@ def chain_differences(decay: str) -> float:
 def measured_exponent(task: str = "z127") -> Estimate:
     """1 + p/2 + r from a fit of ln(delay) over ln(η, λ, b) to cells with λ <= 3e-4."""
     cells = [c for c in load_cells() if c.task == task and c.lam < 1e-3]
-    x = np.array([[1, math.log(c.eta), math.log(c.lam), math.log(c.batch_size)] for c in cells])
-    y = np.array([np.log(c.delays).mean() for c in cells])
-    fit, *_ = np.linalg.lstsq(x, y, rcond=None)
-    variance = np.sum((y - x @ fit) ** 2) / (len(y) - 4)
-    weights = np.array([0, 0.5, 0, 1])
-    error = math.sqrt(variance * weights @ np.linalg.inv(x.T @ x) @ weights)
-    return Estimate(1 + float(weights @ fit), error)
+    exponent = fit_delays(cells, over_log=False).combination(eta=0.5, batch_size=1)
+    return Estimate(1 + exponent.value, exponent.stderr)
 
 
 def check(law=square_root_rule, *, seed: int = 0) -> Verdict:
