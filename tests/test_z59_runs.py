@@ -3,11 +3,14 @@
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
 
+from sde_grok.networks import PRESETS, train_networks
 from sde_grok.runs.reference import Z59_RUNS, load_cells, load_runs, load_z59_runs, runs_sha256
+from sde_grok.runs.table import run_rows
 
 DESCRIPTION = files("sde_grok").joinpath("data/z59_runs.md").read_text("utf-8")
 
@@ -59,3 +62,24 @@ def test_the_files_are_told_apart():
     assert load_z59_runs()[0]["task"] == "z59"
     assert {run["task"] for run in load_runs()} == {"s5", "z127"}
     assert runs_sha256(Z59_RUNS) != runs_sha256()
+
+
+@pytest.mark.slow
+def test_the_package_makes_these_runs(runs):
+    """The quickest cell again; on another processor rounding moves the times of a run a little."""
+    cell = {"eta": 1e-2, "lam": 1e-3, "batch_size": 400}
+    again = train_networks(replace(PRESETS["small"], **cell))
+    names = {"eta": "eta", "lambda": "lam", "batch_size": "batch_size"}
+    packaged = [
+        run
+        for run in runs
+        if run["weight_decay"] == "coupled" and all(run[a] == cell[b] for a, b in names.items())
+    ]
+    assert len(packaged) == 3
+    for here, there in zip(run_rows(again), packaged, strict=True):
+        assert here["rho2_init"] == pytest.approx(there["rho2_init"], rel=1e-5)
+        assert here["T_mem"] == pytest.approx(there["T_mem"], abs=20)
+        assert here["T_grok"] == pytest.approx(there["T_grok"], rel=0.15)
+        assert here["rho2_grok"] == pytest.approx(there["rho2_grok"], rel=0.02)
+        for name in ("train_loss_grok", "mean_sqrt_v_grok", "shrinkage_pull_grok"):
+            assert here[name] == pytest.approx(there[name], rel=0.15), name
