@@ -81,7 +81,7 @@ def train_networks(
         Threads that train at the same time; by default one a processor, one on a GPU.
     lanes : int, optional
         Runs that a thread trains at once (vmap), refilled as they end; by default 1 on a CPU, where
-        more are no faster, and up to 32 on a GPU.
+        more gain a tenth at most and stand idle at the end, and up to 32 on a GPU.
     progress : callable, optional
         Called ten times a second with a `TrainingProgress`.
 
