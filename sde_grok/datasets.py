@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
     from sde_grok.results import EscapeResult
 
-__all__ = ["CELL", "VARIABLES", "Variable", "dataset", "each_run", "escape_dataset", "escape_times"]
+__all__ = [
+    "CELL",
+    "VARIABLES",
+    "Variable",
+    "attributes",
+    "dataset",
+    "each_run",
+    "escape_dataset",
+    "escape_times",
+]
 
 CELL = ("eta", "batch_size", "lam", "seed")
 
@@ -75,7 +84,9 @@ VARIABLES = {
     "noise_trace": Variable(SERIES, "nats^2", "tr Σ, Σ the covariance of one example's gradient"),
     "shrinkage_pull": Variable(SERIES, "1/step", "rho2 a step: −2ηλ Σθᵢ²/Pᵢ; decoupled −2ηλρ²"),
     "loss_push": Variable(SERIES, "1/step", "rho2 a step: −2η Σ θᵢ ∂ᵢL/Pᵢ"),
-    "noise_push": Variable(SERIES, "1/step", "rho2 a step: η² Σ Cᵢᵢ/Pᵢ², C of one minibatch"),
+    "noise_push": Variable(
+        SERIES, "1/step", "rho2 a step: η² Σ Cᵢᵢ/Pᵢ²; nan if batches are dependent"
+    ),
     "noise_eigenvalues": Variable(("checkpoint", "rank"), "nats^2", "largest eigenvalues of Σ"),
     "noise_total": Variable(("checkpoint",), "nats^2", "tr Σ"),
     "noise_square": Variable(("checkpoint",), "nats^4", "tr Σ²"),
@@ -93,8 +104,15 @@ VARIABLES = {
     ),
     "noise_signal": Variable(("checkpoint",), "nats^2", "‖∇L‖²"),
     "noise_step": Variable(("checkpoint",), "steps", "when the gradient noise was measured"),
-    "theta": Variable(("snapshot", "parameter"), "1", "all parameters, or a sketch of them"),
+    "theta": Variable(
+        ("snapshot", "parameter"), "1", "all parameters in half precision, clipped, or a sketch"
+    ),
 }
+
+
+def attributes(name: str) -> dict[str, Any]:
+    """Unit and meaning of a variable."""
+    return {"units": VARIABLES[name].units, "long_name": VARIABLES[name].description}
 
 
 def dataset(
@@ -109,7 +127,7 @@ def dataset(
             name: xr.Variable(
                 (*sizes, *VARIABLES[name].dims),
                 np.asarray(value),
-                {"units": VARIABLES[name].units, "long_name": VARIABLES[name].description},
+                attributes(name),
             )
             for name, value in values.items()
         },

@@ -150,12 +150,12 @@ def loss(model, theta, inputs, targets):
     return np.mean([cross_entropy(NETWORKS[model].logits(theta, x), y) for x, y in pairs])
 
 
-def accuracy(model, theta, inputs, targets):
-    right = [
+def right(model, theta, inputs, targets):
+    found = [
         np.argmax(NETWORKS[model].logits(theta, x)) == target
         for x, target in zip(inputs, targets, strict=True)
     ]
-    return sum(right) / len(right)
+    return sum(found)
 
 
 # --- Trees of arrays --------------------------------------------------------------------------
@@ -247,6 +247,7 @@ def measured(o, eta, lam, batch_size, walker, train, test):
     C = mapped(
         lambda *g: noise_factor(o, len(each), batch_size) * np.var(np.array(g), axis=0), *each
     )
+    independent = o.sampling == "replacement" or batch_size in {0, len(each)}
     coupled = o.decay == "coupled"
     h = mapped(lambda g, w: g + lam * w, gradient, theta) if coupled else gradient
     if o.optimizer == "sgd":
@@ -256,17 +257,18 @@ def measured(o, eta, lam, batch_size, walker, train, test):
         v_deviation = mean_sqrt_v = math.nan
     else:
         rate, v_hat = eta, mapped(lambda v: v / (1 - o.beta2**k), v)
-        P = mapped(lambda v: np.sqrt(v) + o.eps, v_hat)
         past = mapped(lambda m: m / (1 - o.beta1**k), m)
         expected = mapped(lambda h, c: h**2 + c, h, C)
+        after = mapped(lambda v, g2: o.beta2 * v + (1 - o.beta2) * g2, v, expected)
+        P = mapped(lambda v: np.sqrt(v / (1 - o.beta2 ** (k + 1))) + o.eps, after)
         v_deviation = norm(mapped(np.subtract, v_hat, expected)) / norm(expected)
         mean_sqrt_v = np.mean(np.sqrt(flat(v)))
     shrunk = sum(flat(theta) ** 2 / flat(P)) if coupled else norm(theta) ** 2
     return {
         "train_loss": loss(o.model, theta, *train),
         "test_loss": loss(o.model, theta, *test),
-        "train_accuracy": accuracy(o.model, theta, *train),
-        "test_accuracy": accuracy(o.model, theta, *test),
+        "train_right": right(o.model, theta, *train),
+        "test_right": right(o.model, theta, *test),
         "rho2": norm(theta) ** 2,
         "rho2_layer": [norm({name: theta[name]}) ** 2 for name in sorted(theta)],
         "mean_sqrt_v": mean_sqrt_v,
@@ -276,5 +278,5 @@ def measured(o, eta, lam, batch_size, walker, train, test):
         "noise_trace": np.trace(covariance(gradient_matrix(each))),
         "shrinkage_pull": -2 * (rate if coupled else eta) * lam * shrunk,
         "loss_push": -2 * rate * sum(flat(theta) * flat(gradient) / flat(P)),
-        "noise_push": rate**2 * sum(flat(C) / flat(P) ** 2),
+        "noise_push": rate**2 * sum(flat(C) / flat(P) ** 2) if independent else math.nan,
     }

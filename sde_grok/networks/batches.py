@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-__all__ = ["SAMPLERS", "Sampler", "noise_factor"]
+__all__ = ["SAMPLERS", "Sampler", "noise_factor", "picker"]
 
 Sampler = Callable[[jax.Array, jax.Array, int, int], jax.Array]
 
@@ -16,7 +16,8 @@ def with_replacement(key: jax.Array, steps: jax.Array, n: int, batch_size: int) 
     """Draw each example of each batch independently."""
 
     def batch(step: jax.Array) -> jax.Array:
-        return jax.random.randint(jax.random.fold_in(key, step), (batch_size,), 0, n)
+        key_of_step = jax.random.fold_in(key, step)
+        return jax.random.randint(key_of_step, (batch_size,), 0, n, jnp.int32)
 
     return jax.vmap(batch)(steps)
 
@@ -35,6 +36,18 @@ def by_epochs(key: jax.Array, steps: jax.Array, n: int, batch_size: int) -> jax.
 # (key, (s,) consecutive steps, n, batch size) → (s, batch size) indices below n; a function of the
 # key and the step alone, so that it does not matter how a run is cut into segments.
 SAMPLERS: dict[str, Sampler] = {"replacement": with_replacement, "epochs": by_epochs}
+
+
+def picker(
+    sampling: str, key: jax.Array, steps: jax.Array, n: int, batch_size: int
+) -> Callable[[jax.Array], jax.Array]:
+    """Return the examples of a step as a function of it; `batch_size` 0 is all of them."""
+    if batch_size == 0:
+        return lambda step: jnp.arange(n)
+    if sampling == "replacement":  # drawn as they are needed: a segment may be long
+        return lambda step: with_replacement(key, step[None], n, batch_size)[0]
+    batches = by_epochs(key, steps, n, batch_size)
+    return lambda step: batches[step - steps[0]]
 
 
 def noise_factor(sampling: str, n: int, batch_size: int) -> float:

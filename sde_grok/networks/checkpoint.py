@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -33,7 +34,7 @@ def noise_at_checkpoint(
         batch_noise(model, params, inputs, targets, sampler=sampler, batch_size=b, seed=seed)
         for b in batch_sizes(experiment)
     ]
-    participation = noise.total**2 / noise.square
+    participation = noise.total**2 / noise.square if noise.square > 0 else math.nan
     return {
         **{f"noise_{name}": value for name, value in noise._asdict().items()},
         "noise_participation": participation,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from sde_grok.networks.batches import SAMPLERS
+from sde_grok.networks.batches import picker
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.initializers import INITIALIZERS
 from sde_grok.networks.models import MODELS, Params, cross_entropy
@@ -79,20 +79,16 @@ def advance(
     experiment: Experiment, batch_size: int, data: Data, member: Member, state: State
 ) -> State:
     """Take `eval_every` steps; `batch_size` 0 is the full batch."""
-    n = experiment.n_train
     steps = state.step + jnp.arange(experiment.eval_every)
-    if batch_size:
-        places = SAMPLERS[experiment.sampling](member.batches, steps, n, batch_size)
-    else:
-        places = jnp.broadcast_to(jnp.arange(n), (experiment.eval_every, n))
+    pick = picker(experiment.sampling, member.batches, steps, experiment.n_train, batch_size)
     update = transformation(experiment, member.eta, member.lam).update
     logits = MODELS[experiment.model].logits
 
     def loss(params: Params, rows: jax.Array) -> jax.Array:
         return cross_entropy(logits(params, data.inputs[rows]), data.targets[rows])
 
-    def step(state: State, places: jax.Array) -> tuple[State, None]:
-        value, gradient = jax.value_and_grad(loss)(state.params, member.rows[places])
+    def step(state: State, k: jax.Array) -> tuple[State, None]:
+        value, gradient = jax.value_and_grad(loss)(state.params, member.rows[pick(k)])
         change, optimizer = update(gradient, state.optimizer, state.params)
         failed = (state.diverged == NEVER) & ~jnp.isfinite(value)
         return State(
@@ -102,4 +98,4 @@ def advance(
             diverged=jnp.where(failed, state.step, state.diverged),
         ), None
 
-    return jax.lax.scan(step, state, places)[0]
+    return jax.lax.scan(step, state, steps)[0]

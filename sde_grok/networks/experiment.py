@@ -135,8 +135,8 @@ class Experiment:
             "init_scale": number("init_scale", self.init_scale, low=0, open_low=True),
             "optimizer": choice("optimizer", self.optimizer, get_args(Rule)),
             "decay": choice("decay", self.decay, get_args(Decay)),
-            "eta": axis("eta", self.eta, lambda x: number("eta", x, low=0, open_low=True)),
-            "lam": axis("lam", self.lam, lambda x: number("lam", x, low=0)),
+            "eta": axis("eta", self.eta, lambda x: positive("eta", x, self.precision)),
+            "lam": axis("lam", self.lam, lambda x: shrinkage(x, self.precision)),
             "batch_size": axis(
                 "batch_size", self.batch_size, lambda b: _batch_size(b, n_train, self.sampling)
             ),
@@ -196,6 +196,11 @@ class Experiment:
         return _train_size(self.table, self.train_fraction)
 
     @property
+    def n_test(self) -> int:
+        """Number of test examples."""
+        return len(self.table.targets) - self.n_train
+
+    @property
     def all_seeds(self) -> range:
         """The seeds of a cell."""
         return range(self.seed, self.seed + self.seeds)
@@ -213,6 +218,23 @@ def axis(field: str, values: Any, checked: Callable[[Any], Any]) -> tuple[Any, .
     if not found or len(set(found)) < len(found):
         raise ParameterError(field, values, "one or more distinct values")
     return found
+
+
+def positive(field: str, value: Any, precision: str) -> float:
+    """Return a number > 0 that is one in the precision of the runs, too."""
+    kind = np.finfo(np.float64 if precision == "double" else np.float32)
+    smallest, largest = float(kind.tiny), float(kind.max)
+    x = number(field, value, low=0, open_low=True)
+    if not smallest <= x <= largest:
+        allowed = f"from {smallest:.2g} to {largest:.2g} in {precision} precision"
+        raise ParameterError(field, value, allowed)
+    return x
+
+
+def shrinkage(value: Any, precision: str) -> float:
+    """Return λ, 0 or a number > 0."""
+    x = number("lam", value, low=0)
+    return positive("lam", x, precision) if x else 0.0
 
 
 def checkpoints(values: Any) -> tuple[str, ...]:

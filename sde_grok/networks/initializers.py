@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.nn.initializers import normal, variance_scaling
 
 __all__ = ["INITIALIZERS", "Initializer"]
@@ -25,10 +27,10 @@ class Initializer(NamedTuple):
     matrix: Draw
 
 
+# Drawn in single precision always, so that a seed means the same weights in both.
+scaling = partial(variance_scaling, dtype=jnp.float32)
 INITIALIZERS = {
-    "lecun": Initializer(
-        variance_scaling(1.0, "fan_out", "normal"), variance_scaling(1.0, "fan_in", "normal")
-    ),
-    "glorot": Initializer(*[variance_scaling(1.0, "fan_avg", "uniform")] * 2),
-    "pytorch": Initializer(normal(1.0), variance_scaling(1 / 3, "fan_in", "uniform")),
+    "lecun": Initializer(scaling(1.0, "fan_out", "normal"), scaling(1.0, "fan_in", "normal")),
+    "glorot": Initializer(*[scaling(1.0, "fan_avg", "uniform")] * 2),
+    "pytorch": Initializer(normal(1.0, jnp.float32), scaling(1 / 3, "fan_in", "uniform")),
 }

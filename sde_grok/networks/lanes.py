@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -21,11 +22,21 @@ from sde_grok.networks.record import Record
 
 __all__ = ["Cell", "Programs", "compiled", "train_lanes"]
 
-# What compiled code depends on, beside the batch size and the number of lanes.
-SHAPES = (
-    *("task", "train_fraction", "model", "embedding", "width", "heads", "init", "init_scale"),
-    *("optimizer", "decay", "sampling", "beta1", "beta2", "eps", "eval_every", "precision"),
-)
+# What compiled code does not depend on: with these, experiments of the same shapes are the same.
+ANY_GRID: dict[str, Any] = {
+    "eta": 1.0,
+    "lam": 1.0,
+    "batch_size": 0,
+    "seeds": 1,
+    "seed": 0,
+    "train_accuracy": 1.0,
+    "test_accuracy": 1.0,
+    "hold": 1,
+    "noise_at": (),
+    "noise_rank": 1,
+    "snapshot_every": 0,
+    "sketch": 0,
+}
 Cell = tuple[int, int, int, int]  # places on the axes of η, b, λ and seed
 Lanes = tuple[Member, State]
 
@@ -41,9 +52,7 @@ class Programs(NamedTuple):
 
 def compiled(experiment: Experiment, batch_size: int, lanes: int) -> Programs:
     """Compile for one batch size and number of lanes, once for all experiments of the same shapes."""
-    compiled_in = {name: getattr(experiment, name) for name in SHAPES}
-    any_grid: dict[str, Any] = {"eta": 1.0, "lam": 1.0, "batch_size": 0, "seeds": 1}
-    shape = Experiment(**compiled_in, **any_grid, max_steps=experiment.eval_every)
+    shape = replace(experiment, **ANY_GRID, max_steps=experiment.eval_every)
     with _lock(shape, batch_size, lanes):  # no two threads compile the same
         return _compile(shape, batch_size, lanes)
 

@@ -18,12 +18,15 @@ __all__ = ["Measured", "measure"]
 
 
 class Measured(NamedTuple):
-    """Numbers of one evaluation; `sde_grok.datasets.VARIABLES` says what each is."""
+    """Numbers of one evaluation; `sde_grok.datasets.VARIABLES` says what each is.
+
+    Accuracies are counts of right examples here, for a mean in single precision may miss a threshold.
+    """
 
     train_loss: jax.Array
     test_loss: jax.Array
-    train_accuracy: jax.Array
-    test_accuracy: jax.Array
+    train_right: jax.Array
+    test_right: jax.Array
     rho2: jax.Array
     rho2_layer: jax.Array
     mean_sqrt_v: jax.Array
@@ -41,9 +44,12 @@ def measure(
 ) -> Measured:
     """Measure a run where it stands.
 
-    The reduced SDE's radial balance, with the preconditioner P = √v + ε that Adam has: dρ²/dk =
-    −2ηλ Σ θᵢ²/Pᵢ (shrinkage pull; −2ηλρ² if decoupled) − 2η Σ θᵢ ∂ᵢL/Pᵢ (loss push)
-    + η² Σ Cᵢᵢ/Pᵢ² (noise push), C the covariance of a minibatch gradient.
+    The reduced SDE's radial balance: dρ²/dk = −2ηλ Σ θᵢ²/Pᵢ (shrinkage pull; −2ηλρ² if decoupled)
+    − 2η Σ θᵢ ∂ᵢL/Pᵢ (loss push) + η² Σ Cᵢᵢ/Pᵢ² (noise push), C the covariance of a minibatch
+    gradient. P = √v + ε is the preconditioner of the next step, with the v that it is expected to
+    have, β₂v + (1−β₂)(h² + diag C): parameters that v has not seen yet would have P = ε. Left out
+    are the step's own square, η² Σ hᵢ²/Pᵢ², and the correlation of v with the gradient in it, of
+    order 1−β₂. Batches by epochs are not independent, and their noise push is unknown: nan.
     """
     model, n = MODELS[experiment.model], experiment.n_train
     train, test = member.rows[:n], member.rows[n:]
@@ -64,10 +70,12 @@ def measure(
     h = gradient
     if coupled:
         h = jax.tree.map(lambda g, w: g + member.lam * w, gradient, state.params)
-    moved = direction(experiment, member.eta, state.optimizer, state.step)
+    mean_g2 = jax.tree.map(lambda a, c: a**2 + c, h, noise)
+    moved = direction(experiment, member.eta, state.optimizer, state.step, mean_g2)
     v_deviation = jnp.full((), jnp.nan)
     if moved.v is not None:
-        v_deviation = deviation(moved.v, jax.tree.map(lambda a, c: a**2 + c, h, noise))
+        v_deviation = deviation(moved.v, mean_g2)
+    unknown = jnp.nan if experiment.sampling == "epochs" and 0 < batch_size < n else 1.0
     eta, p = moved.eta, moved.preconditioner
     squares = jax.tree.map(jnp.square, state.params)
     shrunk = jax.tree.map(jnp.divide, squares, p) if coupled else squares
@@ -77,8 +85,8 @@ def measure(
     return Measured(
         train_loss=train_loss,
         test_loss=cross_entropy(test_logits, data.targets[test]),
-        train_accuracy=accuracy(logits, y),
-        test_accuracy=accuracy(test_logits, data.targets[test]),
+        train_right=right(logits, y),
+        test_right=right(test_logits, data.targets[test]),
         rho2=jnp.sum(layers),
         rho2_layer=layers,
         mean_sqrt_v=moved.sqrt_v,
@@ -88,13 +96,13 @@ def measure(
         noise_trace=total(one_example),
         shrinkage_pull=-2 * (eta if coupled else member.eta) * member.lam * total(shrunk),
         loss_push=-2 * eta * total(against),
-        noise_push=eta**2 * total(spread),
+        noise_push=unknown * eta**2 * total(spread),
     )
 
 
-def accuracy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """Part of the examples whose largest logit is the right one."""
-    return jnp.mean(jnp.argmax(logits, axis=1) == targets, dtype=logits.dtype)
+def right(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Number of examples whose largest logit is the right one."""
+    return jnp.sum(jnp.argmax(logits, axis=1) == targets)
 
 
 def total(tree: Params) -> jax.Array:

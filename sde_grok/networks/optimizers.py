@@ -43,7 +43,7 @@ class Direction(NamedTuple):
     v : Params or None
         Mean of their squares, bias corrected; None for SGD.
     preconditioner : Params
-        P = √v + ε; 1 for SGD.
+        P = √v + ε of the next step, v expected and bias corrected; 1 for SGD.
     sqrt_v : scalar
         Mean over the parameters of √v as Adam keeps it, not bias corrected; nan for SGD.
     """
@@ -55,8 +55,13 @@ class Direction(NamedTuple):
     sqrt_v: jax.Array
 
 
-def direction(experiment: Experiment, eta: jax.Array, state: Any, step: jax.Array) -> Direction:
-    """Read the moments out of the optimizer's state after `step` steps; nan at 0."""
+def direction(
+    experiment: Experiment, eta: jax.Array, state: Any, step: jax.Array, mean_g2: Params
+) -> Direction:
+    """Read the moments out of the optimizer's state after `step` steps; they are nan at 0.
+
+    `mean_g2` is E g² of the next step.
+    """
     mean_of_past = 1 - experiment.beta1**step
     if experiment.optimizer == "sgd":
         trace = optax.tree.get(state, "trace")
@@ -66,6 +71,10 @@ def direction(experiment: Experiment, eta: jax.Array, state: Any, step: jax.Arra
     first, second = optax.tree.get(state, "mu"), optax.tree.get(state, "nu")
     m = jax.tree.map(lambda x: x / mean_of_past, first)
     v = jax.tree.map(lambda x: x / (1 - experiment.beta2**step), second)
-    preconditioner = jax.tree.map(lambda x: jnp.sqrt(x) + experiment.eps, v)
+    beta2 = experiment.beta2
+    following = jax.tree.map(
+        lambda x, g2: (beta2 * x + (1 - beta2) * g2) / (1 - beta2 ** (step + 1)), second, mean_g2
+    )
+    preconditioner = jax.tree.map(lambda x: jnp.sqrt(x) + experiment.eps, following)
     roots = jnp.concatenate([jnp.sqrt(x).ravel() for x in jax.tree.leaves(second)])
     return Direction(eta, m, v, preconditioner, jnp.mean(roots))

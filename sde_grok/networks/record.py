@@ -25,6 +25,8 @@ class Record:
         self.experiment = experiment
         self.step: list[int] = []
         self.rows: list[Measured] = []
+        self.train_accuracy: list[float] = []
+        self.test_accuracy: list[float] = []
         self.snapshots: list[Array] = []
         self.noise: dict[str, dict[str, Any]] = {}
         self.mem: int | None = None
@@ -38,19 +40,20 @@ class Record:
             return
         self.step.append(step)
         self.rows.append(row)
-        if self.mem is None and row.train_accuracy >= self.experiment.train_accuracy:
+        thresholds = self.experiment.thresholds
+        self.train_accuracy.append(int(row.train_right) / self.experiment.n_train)
+        self.test_accuracy.append(int(row.test_right) / self.experiment.n_test)
+        if self.mem is None and thresholds.memorized(self.train_accuracy[-1]):
             self.mem = step
-        if self.grok is None and row.test_accuracy >= self.experiment.test_accuracy:
+        if self.grok is None and thresholds.generalized(self.test_accuracy[-1]):
             self.grok = step
 
     @property
     def ended(self) -> bool:
         """Whether the run has diverged, grokked for good, or no step to go before its budget ends."""
-        settings = self.experiment
-        last = self.rows[-settings.hold :]
-        held = len(last) == settings.hold and all(
-            row.test_accuracy >= settings.test_accuracy for row in last
-        )
+        settings, hold = self.experiment, self.experiment.hold
+        last = settings.thresholds.generalized(self.test_accuracy[-hold:])
+        held = last.size == hold and bool(last.all())
         over = self.step[-1] + settings.eval_every > settings.max_steps if self.step else False
         return bool(np.isfinite(self.diverged_at)) or over or (held and self.mem is not None)
 
@@ -83,6 +86,11 @@ class Record:
         series = {
             name: np.array([getattr(row, name) for row in self.rows], np.float64)
             for name in Measured._fields
+            if name not in {"train_right", "test_right"}
+        }
+        series |= {
+            "train_accuracy": np.array(self.train_accuracy, np.float64),
+            "test_accuracy": np.array(self.test_accuracy, np.float64),
         }
         values: dict[str, Any] = dict(series)
         values |= run_record(
@@ -105,8 +113,8 @@ class Record:
 def sketch(theta: Array, length: int) -> Array:
     """Count sketch of θ: each entry is added, with a random sign, to a random place.
 
-    Linear, the same for every θ of one size, and E ‖sketch‖² = ‖θ‖²: distances between sketches are
-    distances between parameters within a part √(2/length) (one standard deviation, at most).
+    Linear, the same for every θ of one size, and E ‖sketch‖² = ‖θ‖²: squared distances between
+    sketches are those between parameters but for a part √(2/length), one standard deviation at most.
     """
     rng = np.random.default_rng([length, theta.size])
     place, sign = rng.integers(length, size=theta.size), rng.choice([-1.0, 1.0], theta.size)

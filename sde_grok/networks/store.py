@@ -14,12 +14,12 @@ import zarr
 from zarr.storage import LocalStore, MemoryStore
 
 from sde_grok.checks import ParameterError
-from sde_grok.datasets import CELL, VARIABLES
+from sde_grok.datasets import CELL, VARIABLES, attributes
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.lanes import Cell
-from sde_grok.runs.record import attributes, with_core_entries
+from sde_grok.runs.record import with_core_entries
 from sde_grok.versions import revision, versions
 
 __all__ = ["RUNS", "Store", "open_runs"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sde_grok.checks import number
-from sde_grok.datasets import VARIABLES
+from sde_grok.datasets import attributes
 from sde_grok.escape_times import Status
 from sde_grok.runs.stopping import Thresholds, core_entry, first, stopping_times
 
@@ -28,7 +28,9 @@ def run_record(
     """What a run's evaluations say: its stopping times, what was seen there, and how it ended.
 
     The escape is from t_mem to t_grok. A run that never grokked is censored at its end, at 0 if it
-    had not even memorized; one that diverged before has failed.
+    had not even memorized; one that diverged before has failed. One that grokked and had not
+    memorized by its end escaped before 0; its time is given as t_grok − steps_run, the latest that
+    it can be.
 
     Parameters
     ----------
@@ -61,8 +63,8 @@ def run_record(
     diverged = bool(np.isfinite(diverged_at))
     steps_run = float(diverged_at) if diverged else float(step[-1])
     status, escape = Status.CENSORED, steps_run - t_mem if stops.mem is not None else 0.0
-    if stops.mem is not None and stops.grok is not None:
-        status, escape = Status.HIT, t_grok - t_mem
+    if stops.grok is not None:
+        status, escape = Status.HIT, t_grok - (steps_run if stops.mem is None else t_mem)
     elif diverged:
         status, escape = Status.FAILED, np.nan
     return {
@@ -121,8 +123,3 @@ def with_core_entries(runs: xr.Dataset, rho2_core: float | None = None) -> xr.Da
         t_core=(grok.dims, entry, attributes("t_core")),
         rho2_core=(grok.dims, core.to_numpy(), attributes("rho2_core")),
     )
-
-
-def attributes(name: str) -> dict[str, Any]:
-    """Unit and meaning of a variable."""
-    return {"units": VARIABLES[name].units, "long_name": VARIABLES[name].description}

@@ -49,6 +49,14 @@ class Thresholds:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "hold", integer("hold", self.hold, low=1))
 
+    def memorized(self, train_accuracy: ArrayLike) -> Mask:
+        """Whether the train accuracy is at the threshold."""
+        return np.asarray(train_accuracy) >= self.train_accuracy
+
+    def generalized(self, test_accuracy: ArrayLike) -> Mask:
+        """Whether the test accuracy is at the threshold."""
+        return np.asarray(test_accuracy) >= self.test_accuracy
+
 
 class Stops(NamedTuple):
     """Indices of evaluations; None if it never happened.
@@ -86,8 +94,8 @@ def stopping_times(
     thresholds : Thresholds
         What counts as memorized and as grokked.
     """
-    memorized = np.asarray(train_accuracy) >= thresholds.train_accuracy
-    generalized = np.asarray(test_accuracy) >= thresholds.test_accuracy
+    memorized = thresholds.memorized(train_accuracy)
+    generalized = thresholds.generalized(test_accuracy)
     grok = first(generalized)
     climb = np.asarray(rho2)[: None if grok is None else grok + 1]
     return Stops(

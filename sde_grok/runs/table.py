@@ -21,13 +21,15 @@ from sde_grok.datasets import CELL, VARIABLES
 __all__ = ["at_event", "run_rows", "write_table"]
 
 EVENTS = ("mem", "peak", "grok")
+SAME = (
+    *("task", "model", "train_fraction", "embedding", "width", "init", "init_scale"),
+    *("optimizer", "sampling", "beta1", "beta2", "eps", "eval_every", "max_steps", "hold"),
+)
 SETTINGS = {
-    **{
-        n: n
-        for n in ("task", "model", "train_fraction", "embedding", "width", "init", "init_scale")
-    },
+    **{name: name for name in SAME},
+    "train_threshold": "train_accuracy",
+    "test_threshold": "test_accuracy",
     "weight_decay": "decay",
-    **{n: n for n in ("optimizer", "sampling", "beta1", "beta2", "eps", "eval_every")},
 }
 TIMES = {"T_mem": "t_mem", "T_grok": "t_grok", "T_peak": "t_peak", "T_core": "t_core"}
 PER_RUN = ("steps_run", "diverged_at", "t_grok_sustained", "rho2_init", "rho2_core", "rho2_end")
@@ -75,7 +77,7 @@ def columns(runs: xr.Dataset) -> dict[str, xr.DataArray]:
 
 
 def write_table(runs: xr.Dataset, path: Path) -> None:
-    """Write the table as CSV with six digits; empty where something never happened."""
+    """Write the table as CSV; empty where something never happened."""
     rows = list(run_rows(runs))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -84,7 +86,9 @@ def write_table(runs: xr.Dataset, path: Path) -> None:
 
 
 def shown(value: Any) -> Any:
-    """Six digits of a float, empty for nan."""
-    if isinstance(value, float):
-        return f"{value:.6g}" if math.isfinite(value) else ""
-    return value
+    """All digits of a whole number, six of another, none of nan."""
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return ""
+    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else f"{value:.6g}"

@@ -54,7 +54,7 @@ def init_with_scales(
     key: jax.Array, vocabulary: int, tokens: int, classes: int, sizes: Sizes, draw: Initializer
 ) -> Params:
     """Weights as without LayerNorm, and its scales, 1 at the start."""
-    scales = {name: jnp.ones(sizes.embedding) for name in NORMS}
+    scales = {name: jnp.ones(sizes.embedding, jnp.float32) for name in NORMS}
     return init(key, vocabulary, tokens, classes, sizes, draw) | scales
 
 

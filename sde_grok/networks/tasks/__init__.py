@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from types import ModuleType
 
 from sde_grok.checks import ParameterError
@@ -14,6 +15,7 @@ __all__ = ["FAMILIES", "Table", "task_table"]
 FAMILIES: tuple[ModuleType, ...] = (modular, permutations, parity)
 
 
+@lru_cache(maxsize=8)
 def task_table(name: str) -> Table:
     """Full table of the task `name`: "z59", "z59-mul", "z59-div", "s5", "parity-10-3", …
 
