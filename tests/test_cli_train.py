@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 
 from sde_grok import cli
@@ -100,6 +101,33 @@ def test_the_folder_has_the_runs_their_table_and_figures(capsys, tmp_path):
     assert json.loads(again[1])["cells"][0]["steps_run"] == [60, 60]
 
 
+@pytest.mark.parametrize("start", [["--eta", "1e-2,1e30"], ["--init-scale", "1e30"]], ids=str)
+def test_diverged_runs_are_counted_and_drawn_as_far_as_they_go(capsys, tmp_path, start):
+    options = [*TINY, "--batch-size", "5", "--noise-at", "init", *start]
+    code, out, err = run(capsys, *options, "--noise-rank", "2", "--out", str(tmp_path), "--json")
+    assert (code, err) == (0, "")
+    last = json.loads(out)["cells"][-1]
+    assert last["n_diverged"] == last["n_runs"] == 2
+    assert all(step < 20 for step in last["diverged_at"])
+    assert (tmp_path / "runs.png").is_file()
+
+
+def test_where_there_is_no_noise_its_spectrum_is_zero(capsys):
+    options = ["--init-scale", "1e-20", "--noise-at", "init", "--noise-rank", "2", "--json"]
+    code, _, err = run(capsys, *TINY, "--batch-size", "5", *options)
+    assert (code, err) == (0, "")
+
+
+def test_running_out_of_memory_is_one_line(capsys, monkeypatch):
+    def exhausted(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 69 GB")
+
+    monkeypatch.setattr("sde_grok.networks.train.train_lanes", exhausted)
+    code, out, err = run(capsys, *TINY, "--batch-size", "5")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "out of memory" in err
+
+
 def test_presets_are_overridden_by_options(capsys):
     code, out, _ = run(
         capsys, "train", "--preset", "paper", *TINY[1:], "--batch-size", "4", "--json"
@@ -128,6 +156,8 @@ BAD = [
     (("--eta", "1e-3,"), "--eta", "separated by commas"),
     (("--lam", "-1"), "--lam", ">= 0"),
     (("--lam", "nan"), "--lam", "finite"),
+    (("--eta", "1e-60"), "--eta", "single precision"),
+    (("--lam", "1e39"), "--lam", "single precision"),
     (("--batch-size", "-1"), "--batch-size", ">= 0"),
     (("--batch-size", "2.5"), "--batch-size", "integers"),
     (("--batch-size", "100", "--sampling", "epochs"), "--batch-size", "<= 24"),

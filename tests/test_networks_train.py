@@ -11,7 +11,8 @@ from sde_grok.checks import ParameterError
 from sde_grok.datasets import VARIABLES, each_run, escape_times
 from sde_grok.escape_times import Status
 from sde_grok.networks import Experiment, TrainingInterrupted, open_runs, train_networks
-from sde_grok.networks.record import sketch
+from sde_grok.networks.measure import Measured
+from sde_grok.networks.record import Record, sketch
 from sde_grok.networks.store import RUNS
 
 SHORT = Experiment(
@@ -71,6 +72,35 @@ def test_the_grid_is_labelled_and_its_provenance_makes_it_again(short):
     assert Experiment(**provenance["experiment"]) == SHORT
     assert {"jax", "optax", "sde-grok"} <= provenance["versions"].keys()
     assert {"device", "revision", "lanes"} <= provenance.keys()
+
+
+def test_accuracies_are_exact_parts_so_that_thresholds_are_met():
+    """In single precision 96 · (1/96) is below 1, and 19/20 below 0.95."""
+    train = replace(SHORT, task="z11", train_fraction=0.8, embedding=16, width=64, seeds=1)
+    right = replace(train, eta=1e-2, lam=1e-3, max_steps=2000, train_accuracy=1.0)
+    runs = train_networks(right)
+    assert float(runs["train_accuracy"].max()) == 1.0
+    assert np.isfinite(float(runs["t_mem"].squeeze()))
+
+
+def test_a_run_ends_and_is_recorded_by_the_same_thresholds():
+    record = Record(replace(SHORT, task="z10", train_fraction=0.8, test_accuracy=0.95, hold=2))
+    fields = dict.fromkeys(Measured._fields, np.float32(1.0))
+    row = Measured(**fields | {"train_right": np.int32(80), "test_right": np.int32(19)})
+    for step in (0, 20):
+        record.see(step, row, -1)
+    assert record.ended
+    assert (record.mem, record.grok) == (0, 0)
+    values = record.values()
+    assert values["t_grok_sustained"] == values["t_grok"] == 0
+
+
+def test_a_seed_means_the_same_run_in_both_precisions(short):
+    double = train_networks(replace(SHORT, precision="double"))
+    np.testing.assert_allclose(double["rho2_init"], short["rho2_init"], rtol=1e-6)
+    np.testing.assert_allclose(
+        double["train_loss"][..., :2], short["train_loss"][..., :2], rtol=1e-4
+    )
 
 
 def test_threads_and_other_members_do_not_change_a_bit(short):
@@ -208,6 +238,24 @@ def test_an_interrupted_grid_keeps_what_is_finished_and_goes_on(tmp_path, short)
     equal(train_networks(SHORT, out=tmp_path), short)
     equal(open_runs(tmp_path), short)
     equal(xr.open_zarr(tmp_path / RUNS, consolidated=False)["t_core"].load(), short["t_core"])
+
+
+@pytest.mark.parametrize("damage", ["status", "rho2", "zarr.json"])
+def test_damage_is_told_or_mended(tmp_path, short, damage):
+    train_networks(SHORT, out=tmp_path)
+    store = tmp_path / RUNS
+    if damage == "rho2":  # a chunk is gone: that run is done again
+        chunk = next(path for path in (store / "rho2" / "c").rglob("*") if path.is_file())
+        chunk.unlink()
+        assert int((open_runs(tmp_path)["status"] == 3).sum()) == 1
+        equal(train_networks(SHORT, out=tmp_path), short)
+        return
+    file = next(path for path in (store / "status").rglob("*") if path.is_file())
+    target = file if damage == "status" else store / "zarr.json"
+    target.write_bytes(target.read_bytes()[:5])
+    for use in (open_runs, lambda out: train_networks(SHORT, out=out)):
+        with pytest.raises(ParameterError, match=r"out = .*is whole"):
+            use(tmp_path)
 
 
 def test_a_finished_grid_is_read_not_trained_again(tmp_path, short):

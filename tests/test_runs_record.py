@@ -79,6 +79,13 @@ def test_grokking_with_memorization_or_before_it_is_an_escape_in_no_time(grok, d
     assert (found["status"], found["escape_steps"]) == (Status.HIT, delay)
 
 
+def test_a_run_that_groks_and_never_memorizes_escaped_before_0():
+    found = record(train=NEVER)
+    assert (found["status"], found["t_grok"], found["steps_run"]) == (Status.HIT, 40.0, 50.0)
+    assert found["escape_steps"] == 40.0 - 50.0  # at the latest
+    assert math.isnan(found["t_mem"])
+
+
 def test_a_run_that_diverges_has_failed():
     found = record(test=NEVER, diverged_at=53)
     assert (found["status"], math.isnan(found["escape_steps"])) == (Status.FAILED, True)

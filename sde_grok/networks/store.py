@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 import zarr
+from numpy.typing import NDArray
 from zarr.storage import LocalStore, MemoryStore
 
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES, attributes
+from sde_grok.escape_times import Status
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.experiment import Experiment
@@ -48,11 +52,14 @@ class Store:
 
     def __init__(self, experiment: Experiment, out: Path | None, lanes: int) -> None:
         record = provenance(experiment, lanes)
-        if out is not None and (out / RUNS).exists():
-            self.group = existing(out, record)
+        if out is None:
+            self.group = created(MemoryStore(), experiment, record)
         else:
-            self.group = created(experiment, out, record)
-        status = np.asarray(array(self.group, "status")[...])
+            if not (out / RUNS).exists():
+                create_folder(out, experiment, record)
+            self.group = existing(out, record)
+        with whole(out):
+            status = present(array(self.group, "status")[...], array(self.group, "rho2")[...])
         self.n_runs = status.size
         self.missing: set[Cell] = {c for c in np.ndindex(status.shape) if status[c] == PENDING}
 
@@ -63,7 +70,7 @@ class Store:
             array(self.group, name)[(*cell, *map(slice, value.shape))] = value
         self.missing.remove(cell)
 
-    def dataset(self) -> xr.Dataset:
+    def finish(self) -> xr.Dataset:
         """Read all runs; once they are all there, keep what follows from them together."""
         runs = labelled(self.group)
         if not self.missing:
@@ -85,14 +92,26 @@ def open_runs(out: Path) -> xr.Dataset:
     ParameterError
         If there are none.
     """
-    if not (out / RUNS / "zarr.json").exists():
+    if not (out / RUNS).exists():
         raise ParameterError("out", str(out), f"a folder with {RUNS}")
-    return labelled(zarr.open_group(LocalStore(out / RUNS, read_only=True), mode="r"))
+    with whole(out):
+        return labelled(zarr.open_group(LocalStore(out / RUNS, read_only=True), mode="r"))
+
+
+@contextmanager
+def whole(out: Path | None) -> Iterator[None]:
+    """Say that runs are damaged in a line."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError, RuntimeError) as error:  # Zarr's and its codecs'
+        allowed = f"a folder whose {RUNS} is whole ({error})"
+        raise ParameterError("out", str(out), allowed) from None
 
 
 def labelled(group: zarr.Group) -> xr.Dataset:
     """Load the runs as far as they go: no evaluation that none of them had."""
     runs = xr.open_zarr(group.store, consolidated=False, chunks=None).load()
+    runs["status"].values = present(runs["status"].to_numpy(), runs["rho2"].to_numpy())
     seen = np.isfinite(runs["rho2"]).any(CELL).to_numpy()
     runs = runs.isel(step=slice(0, max(1, int(seen.sum()))))
     if "theta" in runs:
@@ -101,33 +120,49 @@ def labelled(group: zarr.Group) -> xr.Dataset:
     return with_core_entries(runs)
 
 
+def present(status: NDArray[np.int8], rho2: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Status of the runs; those whose evaluations were lost are still to be done."""
+    lost = (status != Status.FAILED) & ~np.isfinite(rho2).any(axis=-1)
+    return np.where(lost, np.int8(PENDING), status)
+
+
 def existing(out: Path, record: Mapping[str, Any]) -> zarr.Group:
-    """Open runs that are there, if they are of the same experiment, made by the same software."""
-    try:
+    """Open runs that are there, if they are of the same experiment, made by the same versions."""
+    with whole(out):
         group = zarr.open_group(LocalStore(out / RUNS), mode="r+")
         found = json.loads(str(group.attrs["provenance"]))
-    except (OSError, KeyError, ValueError) as error:
-        raise ParameterError("out", str(out), f"a folder whose {RUNS} is whole ({error})") from None
     wanted = json.loads(json.dumps(record))
-    others = [k for k in wanted if k != "experiment" and found.get(k) != wanted[k]]
     settings = found.get("experiment", {})
+    others = [k for k in ("lanes", "device", "versions") if found.get(k) != wanted[k]]
     others += [k for k, value in wanted["experiment"].items() if settings.get(k) != value]
     if others:
-        raise ParameterError(
-            "out", str(out), f"a folder without runs of another {', '.join(sorted(others))}"
-        )
+        allowed = f"a folder without runs of another {', '.join(sorted(others))}"
+        raise ParameterError("out", str(out), allowed)
     return group
 
 
-def created(experiment: Experiment, out: Path | None, record: Mapping[str, Any]) -> zarr.Group:
-    """Make the empty arrays of all runs; chunks that were never written take no room."""
-    along = dimensions(experiment)
-    sizes = {name: len(values) for name, values in along.items()}
+def create_folder(out: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:
+    """Make an empty store under another name, then rename it: it is wholly there or not at all."""
     try:
-        group = zarr.create_group(MemoryStore() if out is None else LocalStore(out / RUNS))
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=out, prefix=f".{RUNS}-", ignore_cleanup_errors=True) as folder:
+            created(LocalStore(Path(folder) / RUNS), experiment, record)
+            if not (out / RUNS).exists():  # another process may have been quicker
+                (Path(folder) / RUNS).rename(out / RUNS)
     except OSError as error:
         allowed = f"a folder that can be written to ({error.strerror})"
         raise ParameterError("out", str(out), allowed) from None
+
+
+def created(
+    store: LocalStore | MemoryStore, experiment: Experiment, record: Mapping[str, Any]
+) -> zarr.Group:
+    """Make the empty arrays of all runs; chunks that were never written take no room."""
+    along = dimensions(experiment)
+    sizes = {name: len(values) for name, values in along.items()}
+    group = zarr.create_group(
+        store, attributes={"provenance": json.dumps(record, ensure_ascii=False)}
+    )
     for name, values in along.items():
         group.create_array(name, data=plain(values), dimension_names=(name,))
     for name in kept_variables(experiment):
@@ -142,7 +177,6 @@ def created(experiment: Experiment, out: Path | None, record: Mapping[str, Any])
             dimension_names=(*CELL, *dims),
             attributes=attributes(name),
         )
-    group.attrs["provenance"] = json.dumps(record, ensure_ascii=False)  # it makes the group whole
     return group
 
 
@@ -185,6 +219,7 @@ def provenance(experiment: Experiment, lanes: int) -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "experiment": experiment.as_dict(),
+        "layers": {name: list(w.shape) for name, w in experiment.shapes.items()},
         "lanes": lanes,
         "device": f"{device.platform}: {device.device_kind}",
         "revision": revision(),

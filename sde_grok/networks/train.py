@@ -81,7 +81,8 @@ def train_networks(
         Threads that train at the same time; by default one a processor, one on a GPU.
     lanes : int, optional
         Runs that a thread trains at once (vmap), refilled as they end; by default 1 on a CPU, where
-        more gain a tenth at most and stand idle at the end, and up to 32 on a GPU.
+        more are up to half as fast again for the smallest networks but idle at the end, and up to
+        32 on a GPU.
     progress : callable, optional
         Called ten times a second with a `TrainingProgress`.
 
@@ -101,7 +102,7 @@ def train_networks(
     Notes
     -----
     On one machine, and with the same `lanes`, a member gives the same bits whatever the threads and
-    the other members.
+    the other members, but for t_core and rho2_core, which are about all runs of a λ.
     """
     cpu = jax.default_backend() == "cpu"
     threads = threads or (available_threads() if cpu else 1)
@@ -121,10 +122,10 @@ def train_networks(
         with lock:
             steps += more
 
-    def work(first: int) -> None:
+    def work(thread: int) -> None:
         with floats(experiment):
-            order = [*list(queues)[first:], *list(queues)[:first]]  # so that compilations overlap
-            for batch_size in order:
+            first = thread % len(queues)  # so that compilations overlap
+            for batch_size in [*list(queues)[first:], *list(queues)[:first]]:
                 if not queues[batch_size]:
                     continue
                 runs = train_lanes(
@@ -140,22 +141,37 @@ def train_networks(
                     with lock:
                         store.put(cell, record.values())
 
+    def tick() -> None:
+        if progress is not None:
+            progress(seen())
+
+    try:
+        in_threads(work, threads, stop, tick)
+    except KeyboardInterrupt:
+        raise TrainingInterrupted(seen(), out) from None
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise MemoryError(str(error)) from None
+        raise
+    return store.finish()
+
+
+def in_threads(
+    work: Callable[[int], None], threads: int, stop: threading.Event, tick: Callable[[], None]
+) -> None:
+    """Call `work(i)` in the threads i, and `tick` now and then; on an error set `stop` and wait."""
     with ThreadPoolExecutor(threads) as pool:
-        workers: set[Future[None]] = {pool.submit(work, i % len(queues)) for i in range(threads)}
+        workers: set[Future[None]] = {pool.submit(work, i) for i in range(threads)}
         try:
             while workers:
                 ended, workers = wait(workers, POLL_SECONDS, "FIRST_EXCEPTION")
                 for worker in ended:
                     worker.result()
-                if progress is not None:
-                    progress(seen())
-        except BaseException as error:
+                tick()
+        except BaseException:
             stop.set()
             wait(workers)
-            if isinstance(error, KeyboardInterrupt):
-                raise TrainingInterrupted(seen(), out) from None
             raise
-    return store.dataset()
 
 
 def waiting_cells(experiment: Experiment, missing: set[Cell]) -> dict[int, deque[Cell]]:

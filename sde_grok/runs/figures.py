@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["balance_figure", "draw_survival", "runs_figure"]
 
+MEAN_FIELD = ("loss_push", "shrinkage_pull")  # they nearly cancel
 STOPS = {"t_mem": "^", "t_grok": "o"}
 
 
@@ -40,7 +41,10 @@ def runs_figure(runs: xr.Dataset) -> Figure:
 
 
 def _trajectory(accuracy: Axes, norm: Axes, run: xr.Dataset, color: str) -> None:
-    step = np.maximum(run["step"].to_numpy(), run["step"].to_numpy()[1:2] / 2)  # 0 has no logarithm
+    step = run["step"].to_numpy()
+    if step.size < 2:  # it diverged at once
+        return
+    step = np.maximum(step, step[1] / 2)  # 0 has no logarithm
     faint: dict[str, Any] = {"color": color, "lw": 0.7, "alpha": 0.6}
     accuracy.plot(step, run["test_accuracy"], **faint)
     accuracy.plot(step, run["train_accuracy"], ls="--", **faint)
@@ -74,7 +78,7 @@ def balance_figure(run: xr.Dataset) -> Figure:
     balance.plot((step[1:] + step[:-1]) / 2, seen, color="0.6", lw=2.4, label="seen")
     total = sum(run[name] for name in terms)
     balance.plot(step, total, color="0.1", lw=0.8, label="sum")
-    largest = float(np.nanmax(np.abs(run["shrinkage_pull"])[step > 0]))
+    largest = max(float(np.nanmax(np.abs(run[name])[step > 0])) for name in MEAN_FIELD)
     balance.set(xlabel="step", ylabel=r"$\rho^2$ per step", ylim=(-1.2 * largest, 1.2 * largest))
     balance.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     moments.plot(step, run["m_deviation"], label=r"$\|m - h\|/\|h\|$")
