@@ -60,3 +60,15 @@ class SmallProblem:
 @pytest.fixture(scope="session")
 def escape():
     return SmallProblem()
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a file."""
+
+    def write(text, name="log.csv"):
+        path = tmp_path / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from sde_grok.laws.participation import participation_ratio
 from sde_grok.networks.batches import SAMPLERS
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.gradient_noise import batch_noise, gradient_noise
@@ -34,7 +35,8 @@ def noise_at_checkpoint(
         batch_noise(model, params, inputs, targets, sampler=sampler, batch_size=b, seed=seed)
         for b in batch_sizes(experiment)
     ]
-    participation = noise.total**2 / noise.square if noise.square > 0 else math.nan
+    noisy = noise.square > 0
+    participation = participation_ratio(noise.total, noise.square) if noisy else math.nan
     return {
         **{f"noise_{name}": value for name, value in noise._asdict().items()},
         "noise_participation": participation,
