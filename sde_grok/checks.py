@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from sde_grok.dual import Dual, value_of
 
 LONGEST = 80  # characters of a value in an error message
 
-__all__ = ["MissingExtra", "ParameterError", "choice", "integer", "number"]
+__all__ = ["MissingExtra", "ParameterError", "choice", "file_bytes", "integer", "number"]
 
 
 class ParameterError(ValueError):
@@ -114,3 +114,17 @@ def choice(field: str, value: Any, options: tuple[str, ...]) -> str:
     if value not in options:
         raise ParameterError(field, value, "one of " + ", ".join(options))
     return str(value)
+
+
+class Readable(Protocol):
+    """A file on disk or in a package."""
+
+    def read_bytes(self) -> bytes: ...
+
+
+def file_bytes(field: str, path: Readable) -> bytes:
+    """Return what is in a file, or raise `ParameterError`."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ParameterError(field, str(path), f"a file to read ({error.strerror})") from None

@@ -21,8 +21,10 @@ def revision() -> str | None:
     """Git revision of this package's checkout, marked if it was changed; None outside of one."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
     try:
         asked = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return asked.stdout.strip() if (here / ".git").exists() else None
+    return asked.stdout.strip()

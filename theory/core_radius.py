@@ -31,7 +31,7 @@ from sde_grok.laws import balanced_radius, isotropic_c_g
 from sde_grok.results import Estimate
 from sde_grok.runs.cells import Point, cell_medians
 from sde_grok.runs.delays import point
-from sde_grok.runs.powers import PowerFit, fit_powers
+from sde_grok.runs.powers import PowerFit, fit_powers, least_squares
 from sde_grok.runs.reference import classes, load_cells, load_z59_runs
 
 if TYPE_CHECKING:
@@ -140,11 +140,8 @@ def lift(medians: Medians) -> tuple[Estimate, int]:
     columns = [[float(at.lam == lam) for at in medians] for lam in lams]
     x = np.column_stack([*columns, [lever(at) for at in medians]])
     y = np.array(list(medians.values()))
-    coefficients, *_ = np.linalg.lstsq(x, y, rcond=None)
-    freedom = y.size - x.shape[1]
-    variance = float(np.sum((y - x @ coefficients) ** 2)) / freedom
-    error = math.sqrt(variance * np.linalg.inv(x.T @ x)[-1, -1])
-    return Estimate(float(coefficients[-1]), error), freedom
+    coefficients, covariance, freedom = least_squares(x, y)
+    return Estimate(float(coefficients[-1]), math.sqrt(covariance[-1, -1])), freedom
 
 
 def isotropic_lift(runs: Sequence[Run]) -> float:

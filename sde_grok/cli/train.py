@@ -24,7 +24,6 @@ __all__ = ["train"]
 NETWORK, OPTIMIZER, RUN = "The network and its task", "The optimizer", "The runs"
 SHOWN = ("rho2_init", "rho2_mem", "rho2_peak", "rho2_grok")
 A_SEED = ("t_mem", "t_grok", "t_grok_sustained", "t_core", *SHOWN, "t_peak", "train_loss_grok")
-PRESET_VALUE = "by default the preset's"
 
 
 def train(

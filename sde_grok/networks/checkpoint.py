@@ -40,7 +40,7 @@ def noise_at_checkpoint(
     return {
         **{f"noise_{name}": value for name, value in noise._asdict().items()},
         "noise_participation": participation,
-        "noise_isotropy": participation / sum(w.size for w in params.values()),
+        "noise_isotropy": participation / experiment.n_parameters,
         "noise_step": step,
         "noise_of_batch": np.array([trace for trace, _ in drawn]),
         "noise_of_batch_stderr": np.array([stderr for _, stderr in drawn]),

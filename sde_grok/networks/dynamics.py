@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from sde_grok.networks.batches import picker
@@ -57,10 +56,7 @@ def start(
     experiment: Experiment, eta: jax.Array, lam: jax.Array, seed: jax.Array
 ) -> tuple[Member, State]:
     """Draw the initial weights and the training subset of a seed."""
-    table, dtype = (
-        experiment.table,
-        np.dtype(f"float{64 if experiment.precision == 'double' else 32}"),
-    )
+    table, dtype = experiment.table, experiment.dtype
     key = jax.random.key(seed)
     stream = partial(jax.random.fold_in, key)
     draw = INITIALIZERS[experiment.init]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import jax
@@ -117,13 +118,10 @@ class Experiment:
     precision: Precision = "single"
 
     def __post_init__(self) -> None:
-        n_train = _train_size(self.table, self.train_fraction)
+        n_train, thresholds = self.n_train, self.thresholds
         width = integer("width", self.width, low=1, high=2**20)
         embedding = integer("embedding", self.embedding, low=1, high=2**20)
         eval_every = integer("eval_every", self.eval_every, low=1, high=2**30)
-        thresholds = Thresholds(
-            train_accuracy=self.train_accuracy, test_accuracy=self.test_accuracy, hold=self.hold
-        )
         checked: dict[str, Any] = {
             "task": str(self.task),
             "train_fraction": float(self.train_fraction),
@@ -165,12 +163,22 @@ class Experiment:
         for field, value in checked.items():
             object.__setattr__(self, field, value)
         if self.noise_at:
-            most = min(n_train, sum(math.prod(w.shape) for w in self.shapes.values())) - 1
+            most = min(n_train, self.n_parameters) - 1
             if self.noise_rank > most:
                 allowed = f"<= {most}, below the numbers of training examples and of parameters"
                 raise ParameterError("noise_rank", self.noise_rank, allowed)
 
     @property
+    def dtype(self) -> type[np.floating[Any]]:
+        """Float type of the runs."""
+        return float_type(self.precision)
+
+    @property
+    def n_parameters(self) -> int:
+        """Dimension d of parameter space."""
+        return sum(math.prod(w.shape) for w in self.shapes.values())
+
+    @cached_property
     def shapes(self) -> Params:
         """Shapes of the parameters, by layer."""
         table, draw = self.table, INITIALIZERS[self.init]
@@ -183,14 +191,14 @@ class Experiment:
         """Full table of the task."""
         return task_table(self.task)
 
-    @property
+    @cached_property
     def thresholds(self) -> Thresholds:
         """What counts as memorized and as grokked."""
         return Thresholds(
             train_accuracy=self.train_accuracy, test_accuracy=self.test_accuracy, hold=self.hold
         )
 
-    @property
+    @cached_property
     def n_train(self) -> int:
         """Number of training examples."""
         return _train_size(self.table, self.train_fraction)
@@ -222,13 +230,18 @@ def axis(field: str, values: Any, checked: Callable[[Any], Any]) -> tuple[Any, .
 
 def positive(field: str, value: Any, precision: str) -> float:
     """Return a number > 0 that is one in the precision of the runs, too."""
-    kind = np.finfo(np.float64 if precision == "double" else np.float32)
+    kind = np.finfo(float_type(precision))
     smallest, largest = float(kind.tiny), float(kind.max)
     x = number(field, value, low=0, open_low=True)
     if not smallest <= x <= largest:
         allowed = f"from {smallest:.2g} to {largest:.2g} in {precision} precision"
         raise ParameterError(field, value, allowed)
     return x
+
+
+def float_type(precision: str) -> type[np.floating[Any]]:
+    """Float type of a precision."""
+    return np.float64 if precision == "double" else np.float32
 
 
 def shrinkage(value: Any, precision: str) -> float:
@@ -239,11 +252,9 @@ def shrinkage(value: Any, precision: str) -> float:
 
 def checkpoints(values: Any) -> tuple[str, ...]:
     """Return the names of distinct checkpoints, none or more."""
-    return (
-        ()
-        if np.size(values) == 0
-        else axis("noise_at", values, lambda x: choice("noise_at", x, CHECKPOINTS))
-    )
+    if np.size(values) == 0:
+        return ()
+    return axis("noise_at", values, lambda x: choice("noise_at", x, CHECKPOINTS))
 
 
 def _train_size(table: Table, train_fraction: float) -> int:

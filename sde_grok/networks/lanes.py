@@ -129,10 +129,9 @@ def train_lanes(
 def coordinates(experiment: Experiment, cell: Cell) -> tuple[Any, Any, Any]:
     """η, λ and the seed of a cell."""
     eta, _, lam, seed = cell
-    dtype = np.float64 if experiment.precision == "double" else np.float32
     return (
-        dtype(experiment.eta[eta]),
-        dtype(experiment.lam[lam]),
+        experiment.dtype(experiment.eta[eta]),
+        experiment.dtype(experiment.lam[lam]),
         np.uint32(experiment.all_seeds[seed]),
     )
 

@@ -165,8 +165,8 @@ def created(
     )
     for name, values in along.items():
         group.create_array(name, data=plain(values), dimension_names=(name,))
-    for name in kept_variables(experiment):
-        dims = VARIABLES[name].dims
+    measured = {name: v.dims for name, v in VARIABLES.items() if set(v.dims) <= set(along)}
+    for name, dims in measured.items():
         chunk = [min(sizes[d], SNAPSHOTS_A_CHUNK if d == "snapshot" else sizes[d]) for d in dims]
         group.create_array(
             name,
@@ -182,29 +182,21 @@ def created(
 
 def dimensions(experiment: Experiment) -> dict[str, Any]:
     """Coordinates of all dimensions."""
-    layers = experiment.shapes
     along: dict[str, Any] = {
         "eta": experiment.eta,
         "batch_size": experiment.batch_size,
         "lam": experiment.lam,
         "seed": list(experiment.all_seeds),
         "step": np.arange(0, experiment.max_steps + 1, experiment.eval_every),
-        "layer": list(layers),
+        "layer": list(experiment.shapes),
     }
     if experiment.noise_at:
         along |= {"checkpoint": experiment.noise_at, "rank": range(experiment.noise_rank)}
         along["examples"] = batch_sizes(experiment)
     if every := experiment.snapshot_every:
-        d = sum(int(np.prod(w.shape)) for w in layers.values())
         along["snapshot"] = np.arange(0, experiment.max_steps + 1, every)
-        along["parameter"] = np.arange(experiment.sketch or d)
+        along["parameter"] = np.arange(experiment.sketch or experiment.n_parameters)
     return along
-
-
-def kept_variables(experiment: Experiment) -> list[str]:
-    """Variables of the schema that this experiment measures."""
-    along = dimensions(experiment)
-    return [name for name, variable in VARIABLES.items() if set(variable.dims) <= set(along)]
 
 
 def kind(name: str, experiment: Experiment) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sde_grok.checks import ParameterError
+from sde_grok.checks import ParameterError, file_bytes
 from sde_grok.datasets import CELL, dataset
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.runs.record import run_record, with_core_entries
@@ -152,11 +152,9 @@ def read_log(path: Path, *, thresholds: Thresholds = STANDARD) -> xr.Dataset:
 
 def contents(path: Path) -> bytes:
     """Read a file of UTF-8."""
+    content = file_bytes("log", path)
     try:
-        content = path.read_bytes()
         content.decode("utf-8")
-    except OSError as error:
-        raise ParameterError("log", str(path), f"a file to read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ParameterError("log", path.name, "a CSV file in UTF-8") from None
     return content

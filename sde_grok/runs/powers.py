@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sde_grok.checks import ParameterError
 from sde_grok.results import Estimate
 
-__all__ = ["PowerFit", "fit_powers"]
+__all__ = ["PowerFit", "fit_powers", "least_squares"]
 
 
 class PowerFit(NamedTuple):
@@ -67,14 +67,22 @@ def fit_powers(
         raise ParameterError("groups", labels, f"one label for each of {y.size} values")
     constants = [[float(label == group) for label in labels] for group in dict.fromkeys(labels)]
     x = np.column_stack([*constants, *varying.values()])
-    freedom = y.size - x.shape[1]
-    if freedom < 1:
+    if y.size <= x.shape[1]:
         raise ParameterError("values", y, f"more than {x.shape[1]} numbers")
-    coefficients, *_ = np.linalg.lstsq(x, y, rcond=None)
-    variance = np.sum((y - x @ coefficients) ** 2) / freedom
-    covariance = variance * np.linalg.inv(x.T @ x)
+    coefficients, covariance, freedom = least_squares(x, y)
     n = len(constants)
     return PowerFit(tuple(varying), coefficients[n:], covariance[n:, n:], freedom)
+
+
+def least_squares(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Coefficients of the columns of x in y, their covariance by the scatter of y, its freedom."""
+    coefficients = np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], np.float64)
+    freedom = y.size - x.shape[1]
+    variance = np.sum((y - x @ coefficients) ** 2) / freedom
+    covariance: NDArray[np.float64] = variance * np.linalg.inv(x.T @ x)
+    return coefficients, covariance, freedom
 
 
 def _logarithms(field: str, values: ArrayLike, size: int | None = None) -> NDArray[np.float64]:

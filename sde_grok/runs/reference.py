@@ -21,7 +21,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sde_grok.checks import ParameterError, choice
+from sde_grok.checks import ParameterError, choice, file_bytes
 from sde_grok.optimizer import Decay
 
 __all__ = [
@@ -89,14 +89,7 @@ class Cell:
 
 def runs_sha256(path: Path | Traversable = REFERENCE_RUNS) -> str:
     """Digest of a file of runs, by default of the reference runs."""
-    return hashlib.sha256(_contents(path)).hexdigest()
-
-
-def _contents(path: Path | Traversable) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ParameterError("runs", str(path), f"a file to read ({error.strerror})") from None
+    return hashlib.sha256(file_bytes("runs", path)).hexdigest()
 
 
 def load_z59_runs() -> list[Run]:
@@ -120,7 +113,7 @@ def load_runs(path: Path | Traversable = REFERENCE_RUNS) -> list[Run]:
         If there is no such file or no run in it, a column is missing, or a value is not of its kind.
     """
     try:
-        text = _contents(path).decode("utf-8-sig")
+        text = file_bytes("runs", path).decode("utf-8-sig")
         runs = list(_rows(csv.reader(text.splitlines(), strict=True)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ParameterError("runs", str(path), f"a CSV file in UTF-8 ({error})") from None
