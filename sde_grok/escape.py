@@ -51,6 +51,7 @@ def simulate_escape(
     n_paths: int,
     max_steps: int,
     seed: int,
+    first_path: int = 0,
     dt: float | None = None,
     s: float | None = None,
     discrete_monitoring: bool = False,
@@ -87,6 +88,8 @@ def simulate_escape(
     seed : int
         0 … 2⁶⁴ − 1. Path i is a function of the problem, the time step and (seed, i): not of
         `n_paths`, `threads`, `chunk` or `lanes`.
+    first_path : int
+        Number of the first path: n more paths after n are those of one simulation of 2n.
     dt : float, optional
         Time step in optimizer steps. By default 1, which the discrete rung insists on, and on the
         radial rung, whose step need not shrink with η, a hundredth of its shortest time scale or a
@@ -150,6 +153,7 @@ def simulate_escape(
     check_time_step(problem, dt)
     numerics = Numerics(
         n_paths=n_paths,
+        first_path=first_path,
         max_steps=max_steps,
         seed=seed,
         dt=dt,
@@ -168,6 +172,7 @@ def simulate_escape(
     run_paths(
         kernel,
         outcome,
+        first_path=numerics.first_path,
         chunk=_chunk(numerics),
         threads=numerics.threads,
         expected_steps=_expected_time_steps(log_mean, numerics),
@@ -221,6 +226,7 @@ def _long_escape(log_mean: float, max_steps: int) -> str:
 def _provenance(problem: Problem, numerics: Numerics) -> dict[str, Any]:
     return {
         "seed": numerics.seed,
+        "first_path": numerics.first_path,
         "optimizer": asdict(problem.optimizer),
         "geometry": asdict(problem.geometry),
         "noise": {

@@ -104,6 +104,7 @@ class Numerics:
     """How a problem is simulated. `dt` is in optimizer steps."""
 
     n_paths: int
+    first_path: int
     max_steps: int
     seed: int
     dt: float
@@ -117,6 +118,7 @@ class Numerics:
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {
             "n_paths": integer("n_paths", self.n_paths, low=1, high=2**40),
+            "first_path": integer("first_path", self.first_path, low=0, high=2**40),
             "seed": integer("seed", self.seed, low=0, high=2**64 - 1),
             "dt": number("dt", self.dt, low=0, open_low=True, high=self.max_steps, open_high=False),
             "precision": choice("precision", self.precision, ("double", "single")),

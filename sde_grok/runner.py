@@ -68,10 +68,13 @@ def run_paths(
     *,
     chunk: int,
     threads: int,
+    first_path: int = 0,
     expected_steps: float = math.inf,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Call `kernel(first, part of outcome, control)` on chunks of paths until all are done.
+
+    The first of them is path `first_path`.
 
     A path's result depends on nothing but its number, so neither `chunk` nor `threads` matters to
     it. Raises `Interrupted` on Ctrl-C, after the kernels have stopped.
@@ -87,7 +90,7 @@ def run_paths(
     def part(first: int, control: NDArray[np.int64]) -> None:
         last = first + chunk
         # Without stored states their array has no paths, and any slice of it none either.
-        kernel(first, Outcome(*(array[first:last] for array in outcome)), control)
+        kernel(first_path + first, Outcome(*(array[first:last] for array in outcome)), control)
 
     with ThreadPoolExecutor(threads) as pool:
         waiting: set[Future[None]] = set()

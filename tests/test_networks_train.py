@@ -13,7 +13,7 @@ from sde_grok.escape_times import Status
 from sde_grok.networks import Experiment, TrainingInterrupted, open_runs, train_networks
 from sde_grok.networks.measure import Measured
 from sde_grok.networks.record import Record, sketch
-from sde_grok.networks.store import RUNS
+from sde_grok.runs.stored import RUNS
 
 SHORT = Experiment(
     task="z7",

@@ -13,12 +13,12 @@ if missing := [name for name in ("jax", "optax", "xarray", "zarr") if find_spec(
 
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.presets import PRESETS
-from sde_grok.networks.store import open_runs
 from sde_grok.networks.train import (
     TrainingInterrupted,
     TrainingProgress,
     train_networks,
 )
+from sde_grok.runs.stored import open_runs
 
 __all__ = [
     "PRESETS",

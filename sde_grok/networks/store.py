@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,22 +12,19 @@ import jax
 import numpy as np
 import xarray as xr
 import zarr
-from numpy.typing import NDArray
 from zarr.storage import LocalStore, MemoryStore
 
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES, attributes
-from sde_grok.escape_times import Status
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.lanes import Cell
-from sde_grok.runs.record import with_core_entries
+from sde_grok.runs.stored import RUNS, labelled, present, whole
 from sde_grok.versions import revision, versions
 
-__all__ = ["RUNS", "Store", "open_runs"]
+__all__ = ["Store"]
 
-RUNS = "runs.zarr"
 SNAPSHOTS_A_CHUNK = 64
 
 
@@ -82,48 +78,6 @@ class Store:
 def array(group: zarr.Group, name: str) -> Any:
     """Array of a group."""
     return group[name]
-
-
-def open_runs(out: Path) -> xr.Dataset:
-    """Read the runs that `train_networks` has kept in a folder, finished or not.
-
-    Raises
-    ------
-    ParameterError
-        If there are none.
-    """
-    if not (out / RUNS).exists():
-        raise ParameterError("out", str(out), f"a folder with {RUNS}")
-    with whole(out):
-        return labelled(zarr.open_group(LocalStore(out / RUNS, read_only=True), mode="r"))
-
-
-@contextmanager
-def whole(out: Path | None) -> Iterator[None]:
-    """Say that runs are damaged in a line."""
-    try:
-        yield
-    except (OSError, KeyError, ValueError, RuntimeError) as error:  # Zarr's and its codecs'
-        allowed = f"a folder whose {RUNS} is whole ({error})"
-        raise ParameterError("out", str(out), allowed) from None
-
-
-def labelled(group: zarr.Group) -> xr.Dataset:
-    """Load the runs as far as they go: no evaluation that none of them had."""
-    runs = xr.open_zarr(group.store, consolidated=False, chunks=None).load()
-    runs["status"].values = present(runs["status"].to_numpy(), runs["rho2"].to_numpy())
-    seen = np.isfinite(runs["rho2"]).any(CELL).to_numpy()
-    runs = runs.isel(step=slice(0, max(1, int(seen.sum()))))
-    if "theta" in runs:
-        kept = int((runs["snapshot"] <= runs["step"][-1]).sum())
-        runs = runs.isel(snapshot=slice(0, kept))
-    return with_core_entries(runs)
-
-
-def present(status: NDArray[np.int8], rho2: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Status of the runs; those whose evaluations were lost are still to be done."""
-    lost = (status != Status.FAILED) & ~np.isfinite(rho2).any(axis=-1)
-    return np.where(lost, np.int8(PENDING), status)
 
 
 def existing(out: Path, record: Mapping[str, Any]) -> zarr.Group:

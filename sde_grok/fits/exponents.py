@@ -1,0 +1,313 @@
+"""Exponents of (η, λ, b) in a response, censored rows and all: y = C Π axis^exponent · noise.
+
+An accelerated failure time model is that power law for times: the logarithm is linear in those of
+the axes, and a censored row says that its time is longer. Least squares cannot use such rows, and
+without them exponents come out too small: long times are the ones that go unseen.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sde_grok.checks import MissingExtra, ParameterError, choice, integer
+from sde_grok.fits.competition import at_events, axis_folds
+from sde_grok.fits.relative import determined
+from sde_grok.fits.sample import Sample, subset, varying
+from sde_grok.runs.powers import fit_powers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "DISTRIBUTIONS",
+    "Bootstrap",
+    "ExponentFit",
+    "bootstrap_exponents",
+    "fit_exponents",
+    "held_out",
+    "mape",
+]
+
+Array = NDArray[np.float64]
+
+METHODS = ("aft", "ols")
+MOST_REDRAWN = 10  # bootstrap draws that may fail, for each that is wanted
+
+
+class Distribution(NamedTuple):
+    """A noise distribution: lifelines' model, its location parameter, median/e^location, scale."""
+
+    fitter: str
+    location: str
+    median: Callable[[float], float]
+    scale: Callable[[float], float]
+
+
+def inverse_exp(log_shape: float) -> float:
+    """Scale of the logarithm's noise from the logarithm of a shape parameter."""
+    return math.exp(-log_shape)
+
+
+def weibull_median(log_shape: float) -> float:
+    """Median of a Weibull distribution of scale 1."""
+    return float(math.log(2) ** math.exp(-log_shape))
+
+
+DISTRIBUTIONS = {
+    "lognormal": Distribution("LogNormalAFTFitter", "mu_", lambda _: 1.0, math.exp),
+    "weibull": Distribution("WeibullAFTFitter", "lambda_", weibull_median, inverse_exp),
+    "loglogistic": Distribution("LogLogisticAFTFitter", "alpha_", lambda _: 1.0, inverse_exp),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ExponentFit:
+    """A power law y = C Π axis^exponent, fitted.
+
+    Attributes
+    ----------
+    names : tuple of k str
+        The axes that vary.
+    estimate, low, high : (k,) arrays
+        Exponents, and their 95 % confidence limits, which take rows as independent.
+    constant : float
+        C of the median, in units of the response.
+    scale : float
+        Scale of the noise of ln y: its standard deviation if it is normal (lognormal, "ols"),
+        1/shape of a Weibull or log-logistic distribution.
+    distribution : str
+        "lognormal", "weibull" or "loglogistic"; "ols" by least squares.
+    aic : float
+        Of y in units of its geometric mean, censored rows and all; nan by least squares.
+    """
+
+    names: tuple[str, ...]
+    estimate: Array
+    low: Array
+    high: Array
+    constant: float
+    scale: float
+    distribution: str
+    aic: float = math.nan
+
+    def predict(self, frame: pd.DataFrame) -> Array:
+        """Median response at each row of a frame with the axes."""
+        log = np.full(len(frame), math.log(self.constant))
+        for name, exponent in zip(self.names, self.estimate, strict=True):
+            log += exponent * np.log(frame[name].to_numpy())
+        return np.asarray(np.exp(log), np.float64)
+
+
+class Bootstrap(NamedTuple):
+    """95 % percentile limits (k,), the draws (n, k), and how many draws could not be fitted."""
+
+    names: tuple[str, ...]
+    low: Array
+    high: Array
+    draws: Array
+    redrawn: int
+
+
+def fit_exponents(sample: Sample, *, method: str = "aft") -> ExponentFit:
+    """Fit the exponents of the axes that vary.
+
+    Parameters
+    ----------
+    sample : Sample
+        With more events than axes that vary, by at least two.
+    method : {"aft", "ols"}
+        Accelerated failure time, with the distribution of least AIC; or least squares of ln y over
+        the rows that are not censored.
+
+    Raises
+    ------
+    ParameterError
+        If rows are too few, all censored, or do not tell the axes apart; or nothing converges.
+    MissingExtra
+        If lifelines is not installed, for "aft".
+
+    Notes
+    -----
+    Limits are normal (Wald) for "aft", Student's for "ols". Without censoring the lognormal
+    estimates are those of least squares.
+    """
+    if choice("method", method, METHODS) == "ols":
+        return fit_least_squares(sample)
+    found = [fit for name in DISTRIBUTIONS if (fit := fit_distribution(sample, name)) is not None]
+    if not found:
+        raise ParameterError("method", method, "ols: no survival model converges on these rows")
+    return min(found, key=lambda fit: fit.aic)
+
+
+def fit_least_squares(sample: Sample) -> ExponentFit:
+    """Least squares of ln y over events, with limits of Student's t."""
+    from scipy.stats import t  # noqa: PLC0415
+
+    events = at_events(sample)
+    axes = fitted_axes(events)
+    fit = fit_powers(events.y, {name: events.frame[name] for name in axes})
+    wide = float(t.isf(0.025, fit.freedom)) * np.sqrt(np.diag(fit.covariance))
+    residual = np.log(events.y) - np.log(events.frame[list(axes)].to_numpy()) @ fit.exponents
+    scale = math.sqrt(np.sum((residual - residual.mean()) ** 2) / fit.freedom)
+    limits = fit.exponents - wide, fit.exponents + wide
+    return ExponentFit(axes, fit.exponents, *limits, math.exp(float(residual.mean())), scale, "ols")
+
+
+def fitted_axes(sample: Sample) -> tuple[str, ...]:
+    """Axes that vary, if the events tell them apart."""
+    axes, events = varying(sample), at_events(sample)
+    if not axes:
+        allowed = "rows in which eta, lam or batch_size varies"
+        raise ParameterError("data", f"{sample.y.size} rows", allowed)
+    if events.y.size < len(axes) + 2:
+        allowed = f"rows of which at least {len(axes) + 2} are not censored, for {', '.join(axes)}"
+        raise ParameterError("data", f"{events.y.size} events", allowed)
+    logs = np.log(events.frame[list(axes)].to_numpy())
+    if not determined(np.column_stack([np.ones(len(logs)), logs - logs.mean(axis=0)])):
+        allowed = f"rows whose events tell {', '.join(axes)} apart (they vary together, or not)"
+        raise ParameterError("data", f"{events.y.size} events", allowed)
+    return axes
+
+
+def fit_distribution(sample: Sample, name: str) -> ExponentFit | None:
+    """Fit the model of one distribution by lifelines; None if it does not converge.
+
+    Columns are standardised and times in units of their mean, or the search may fail.
+    """
+    axes, distribution = fitted_axes(sample), DISTRIBUTIONS[name]
+    logs = np.log(sample.frame[list(axes)].to_numpy())
+    centre, spread, unit = logs.mean(axis=0), logs.std(axis=0), np.mean(np.log(sample.y))
+    columns = dict(zip(axes, ((logs - centre) / spread).T, strict=True))
+    model = converged(distribution.fitter, columns, np.exp(np.log(sample.y) - unit), sample.event)
+    if model is None:
+        return None
+    at = [(distribution.location, axis) for axis in axes]
+    slope = np.asarray(model.params_[at], np.float64) / spread
+    wide = 1.959963984540054 * np.asarray(model.standard_errors_[at], np.float64) / spread
+    location = float(model.params_[distribution.location, "Intercept"])
+    shape = float(model.params_.drop(distribution.location, level=0).iloc[0])
+    constant = math.exp(location + unit - slope @ centre) * distribution.median(shape)
+    limits = slope - wide, slope + wide
+    scale, aic = distribution.scale(shape), float(model.AIC_)
+    return ExponentFit(axes, slope, *limits, constant, scale, name, aic)
+
+
+def converged(
+    fitter: str, columns: dict[str, Array], y: Array, event: NDArray[np.bool_]
+) -> Any | None:
+    """A model of lifelines fitted to rows, or None."""
+    try:
+        import lifelines  # noqa: PLC0415
+        import pandas as pd  # noqa: PLC0415
+        from lifelines import exceptions  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtra("scan", ["lifelines"]) from None
+    frame = pd.DataFrame({**columns, "y": y, "event": event})
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for category in (exceptions.ApproximationWarning, exceptions.StatisticalWarning):
+            warnings.simplefilter("error", category)
+        try:
+            model = getattr(lifelines, fitter)().fit(frame, "y", "event")
+        except (exceptions.ConvergenceError, RuntimeWarning, np.linalg.LinAlgError):
+            return None
+    finite = np.isfinite(model.params_).all() and np.isfinite(model.standard_errors_).all()
+    return model if finite else None
+
+
+def refit(sample: Sample, distribution: str) -> ExponentFit | None:
+    """Fit rows as others were fitted; None if they do not tell the axes apart."""
+    try:
+        if distribution == "ols":
+            return fit_least_squares(sample)
+        return fit_distribution(sample, distribution)
+    except ParameterError:
+        return None
+
+
+def errors(fit: ExponentFit, sample: Sample) -> Array:
+    """Relative errors |prediction − y|/y at events."""
+    event = sample.event
+    return np.abs(fit.predict(sample.frame)[event] / sample.y[event] - 1)
+
+
+def mape(fit: ExponentFit, sample: Sample) -> float:
+    """Mean of |median prediction − y|/y over the rows that are not censored; nan if all are."""
+    found = errors(fit, sample)
+    return float(np.mean(found)) if found.size else math.nan
+
+
+def held_out(sample: Sample, method: str = "aft") -> float:
+    """Mean relative error on one value of an axis after the other, fitted without it.
+
+    Parameters
+    ----------
+    sample : Sample
+        Rows.
+    method : {"aft", "ols"}
+        As for `fit_exponents`; the distribution is the one that all rows choose.
+
+    Returns
+    -------
+    float
+        Over the left-out rows that are not censored. nan if no axis has three values, or rows that
+        are left cannot be fitted. Values without which the rows no longer tell the axes apart are
+        not left out.
+    """
+    distribution = fit_exponents(sample, method=method).distribution
+    found = []
+    for rest, out in axis_folds(sample):
+        fit = refit(subset(sample, rest), distribution)
+        if fit is None:
+            return math.nan
+        found.append(errors(fit, subset(sample, out)))
+    together = np.concatenate(found) if found else np.empty(0)
+    return float(np.mean(together)) if together.size else math.nan
+
+
+def bootstrap_exponents(
+    sample: Sample, method: str = "aft", n: int = 200, seed: int = 0
+) -> Bootstrap:
+    """Confidence limits that let rows of a cell share what the fit misses.
+
+    Parameters
+    ----------
+    sample : Sample
+        Rows.
+    method : {"aft", "ols"}
+        As for `fit_exponents`; the distribution is the one that all rows choose.
+    n : int
+        Draws: cells with replacement, then rows in each of them likewise.
+    seed : int
+        Of the draws.
+
+    Raises
+    ------
+    ParameterError
+        As for `fit_exponents`, or if draws keep failing: those in which an axis no longer varies,
+        or nothing converges, are drawn again.
+    """
+    integer("n", n, low=2)
+    fit = fit_exponents(sample, method=method)
+    rng = np.random.default_rng(seed)
+    cells = [np.flatnonzero(sample.cell == label) for label in np.unique(sample.cell)]
+    draws: list[Array] = []
+    redrawn = 0
+    while len(draws) < n:
+        drawn = [cells[i] for i in rng.integers(len(cells), size=len(cells))]
+        rows = np.concatenate([rng.choice(cell, cell.size) for cell in drawn])
+        again = refit(subset(sample, rows), fit.distribution)
+        if again is not None and again.names == fit.names:
+            draws.append(again.estimate)
+        elif (redrawn := redrawn + 1) > MOST_REDRAWN * n:
+            allowed = "rows of which most draws can be fitted: more cells, or fewer axes"
+            raise ParameterError("data", f"{len(cells)} cells", allowed)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    return Bootstrap(fit.names, low, high, np.array(draws), redrawn)

@@ -1,0 +1,188 @@
+"""One cell of a scan: from plain parameters to a simulation, its cost, and its escape times."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sde_grok.checks import ParameterError, integer
+from sde_grok.escape import LongEscapeWarning, simulate_escape
+from sde_grok.escape_times import EscapeTimes
+from sde_grok.geometry import Geometry
+from sde_grok.landscapes import FLAT
+from sde_grok.laws import matched_steps
+from sde_grok.laws.variance import log_passage_time_variance
+from sde_grok.noise import IsotropicNoise
+from sde_grok.optimizer import Optimizer
+from sde_grok.paths import check_time_step, default_time_step
+from sde_grok.problem import Problem
+from sde_grok.runner import Progress
+
+__all__ = ["NAMES", "Cell", "Parameters", "Times", "checked", "expected_cost", "simulate"]
+
+Parameters = Mapping[str, Any]
+
+OF_OPTIMIZER = tuple(f.name for f in fields(Optimizer))
+OF_GEOMETRY = tuple(f.name for f in fields(Geometry))
+NAMES = (*OF_OPTIMIZER, *OF_GEOMETRY, "sigma", "system", "max_steps", "dt")
+REQUIRED = ("eta", "batch_size", "lam", "rho_start", "rho_core", "dim")
+MOST_GROWTH = 4
+SPARE = 1.05  # a little more than the error asks for, or a last batch would often follow
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Checked parameters: a problem, its censoring time and its time step in optimizer steps."""
+
+    problem: Problem
+    max_steps: int
+    dt: float
+
+
+class Times(NamedTuple):
+    """Escape times of a cell's paths in steps, and their status."""
+
+    steps: NDArray[np.float64]
+    status: NDArray[np.int8]
+
+
+def checked(parameters: Parameters) -> Cell:
+    """Check the parameters of a cell."""
+    for name in REQUIRED:
+        if name not in parameters:
+            raise ParameterError(name, None, "given in base or axes")
+    problem = Problem(
+        optimizer=Optimizer(**{n: parameters[n] for n in OF_OPTIMIZER if n in parameters}),
+        geometry=Geometry(**{n: parameters[n] for n in OF_GEOMETRY if n in parameters}),
+        noise=IsotropicNoise(parameters.get("sigma", 1.0)),
+        landscape=FLAT,
+        system=parameters.get("system", "radial"),
+    )
+    max_steps = integer("max_steps", parameters.get("max_steps", 100_000), low=1)
+    bridge = problem.system == "radial"
+    dt = parameters.get("dt")
+    if dt is None:
+        dt = min(default_time_step(problem, max_steps, bridge=bridge), max_steps)
+    check_time_step(problem, dt)
+    return Cell(problem, max_steps, float(dt))
+
+
+class Cost(NamedTuple):
+    """Expected numbers of normals drawn a path, and of paths."""
+
+    normals: float
+    paths: float
+
+
+def expected_cost(parameters: Parameters, paths: int, precision: float | None, most: int) -> Cost:
+    """What a cell is expected to cost, by the laws; the order of cells hangs on it, no result."""
+    cell = checked(parameters)
+    steps = min(_expected_steps(cell), cell.max_steps)
+    width = 1 if cell.problem.system == "radial" else cell.problem.geometry.dim
+    if precision is not None:
+        paths = min(most, max(paths, math.ceil((_relative_spread(cell) / precision) ** 2)))
+    return Cost(max(1.0, steps / cell.dt) * width, paths)
+
+
+def _expected_steps(cell: Cell) -> float:
+    problem = cell.problem
+    optimizer, geometry, noise = problem.optimizer, problem.geometry, problem.noise
+    log_mean = problem.log_exact_mean_steps
+    exact = math.exp(min(log_mean, 700)) if log_mean is not None else math.inf
+    inertial = problem.system != "radial" and optimizer.decay == "coupled"
+    if not (
+        inertial and geometry.inward and optimizer.lam > 0 and isinstance(noise, IsotropicNoise)
+    ):
+        return exact
+    if noise.sigma == 0:
+        return exact
+    return float(
+        matched_steps(
+            geometry.rho_start**2,
+            geometry.rho_core**2,
+            dim=geometry.dim,
+            eta=optimizer.eta,
+            lam=optimizer.lam,
+            sigma=noise.sigma,
+            batch_size=optimizer.batch_size,
+        )
+    )
+
+
+def _relative_spread(cell: Cell) -> float:
+    """Standard deviation over mean of the escape time, by the radial rung; 1 if unknown."""
+    problem = cell.problem
+    log_mean, rates = problem.log_exact_mean_steps, problem.rates
+    if log_mean is None or rates is None or not math.isfinite(log_mean):
+        return 1.0
+    geometry = problem.geometry
+    log_variance = float(
+        log_passage_time_variance(
+            geometry.rho_start**2,
+            geometry.rho_core**2,
+            dim=geometry.dim,
+            gamma=rates.gamma,
+            q2=rates.q2,
+        )
+    )
+    log_mean_time = log_mean + math.log(problem.optimizer.eta)
+    return min(1.0, math.exp(0.5 * log_variance - log_mean_time))
+
+
+def simulate(
+    parameters: Parameters,
+    seed: int,
+    *,
+    paths: int,
+    precision: float | None,
+    max_paths: int,
+    threads: int,
+    progress: Callable[[Progress], None] | None = None,
+) -> Times:
+    """Simulate a cell, with more and more paths if a precision is asked for."""
+    cell = checked(parameters)
+
+    def more(first: int, n: int) -> Times:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LongEscapeWarning)  # censored paths are in the result
+            result = simulate_escape(
+                cell.problem.optimizer,
+                cell.problem.geometry,
+                cell.problem.noise,
+                system=cell.problem.system,
+                n_paths=n,
+                first_path=first,
+                max_steps=cell.max_steps,
+                seed=seed,
+                dt=cell.dt,
+                threads=threads,
+                progress=progress,
+            )
+        return Times(result.steps, result.status)
+
+    times = more(0, paths)
+    while precision is not None and len(times.steps) < max_paths:
+        growth = _growth(times, precision)
+        if growth <= 1:
+            break
+        n = len(times.steps)
+        added = more(n, min(math.ceil(growth * n), max_paths) - n)
+        times = Times(
+            np.concatenate([times.steps, added.steps]), np.concatenate([times.status, added.status])
+        )
+    return times
+
+
+def _growth(times: Times, precision: float) -> float:
+    """By what factor to multiply the paths; 1 or less if the precision is met."""
+    mean = EscapeTimes(*times).mean
+    if not (mean.value > 0 and math.isfinite(mean.stderr)):
+        return MOST_GROWTH
+    excess = (mean.stderr / mean.value / precision) ** 2
+    return 1.0 if excess <= 1 else min(MOST_GROWTH, SPARE * excess)

@@ -1,0 +1,87 @@
+"""What a scan will take: cells, paths, time and room on disk, before anything is simulated."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from sde_grok.runner import available_threads
+from sde_grok.scans.cell import Parameters, checked, expected_cost, simulate
+from sde_grok.scans.plan import Scan
+
+__all__ = ["Forecast", "forecast"]
+
+PILOT_NORMALS = 4e6  # some 20 ms
+PILOT_PATHS = 64
+BYTES_A_PATH, BYTES_A_CELL = 8.5, 16384  # times hardly compress; files and folders in blocks
+
+
+class Forecast(NamedTuple):
+    """What to expect of a scan.
+
+    Attributes
+    ----------
+    n_cells : int
+        Cells.
+    paths : float
+        Paths of all cells together.
+    seconds : float
+        Time on this machine, once the kernels are compiled.
+    bytes : float
+        Room on disk.
+    """
+
+    n_cells: int
+    paths: float
+    seconds: float
+    bytes: float
+
+
+def forecast(plan: Scan, workers: int | None = None) -> Forecast:
+    """Predict what a scan takes, by the laws and by the speed of a few short paths here.
+
+    Parameters
+    ----------
+    plan : Scan
+        The cells.
+    workers : int, optional
+        Cells at a time; by default one a processor.
+    """
+    cells = plan.cells()
+    costs = [expected_cost(cell, plan.paths, plan.precision, plan.most_paths) for cell in cells]
+    dearest: dict[str, tuple[float, Parameters]] = {}
+    for cell, cost in zip(cells, costs, strict=True):
+        system = checked(cell).problem.system
+        if cost.normals > dearest.get(system, (0.0, cell))[0]:
+            dearest[system] = (cost.normals, cell)
+    pace = {system: seconds_a_normal(cell) for system, (_, cell) in dearest.items()}
+    each = np.array(
+        [
+            cost.normals * cost.paths * pace[checked(cell).problem.system]
+            for cell, cost in zip(cells, costs, strict=True)
+        ]
+    )
+    at_once = min(workers or available_threads(), available_threads())
+    paths = float(sum(cost.paths for cost in costs))
+    seconds = max(float(each.sum()) / at_once, float(each.max()) / available_threads())
+    room = BYTES_A_PATH * paths + BYTES_A_CELL * len(cells)
+    return Forecast(len(cells), paths, seconds, room)
+
+
+def seconds_a_normal(cell: Parameters) -> float:
+    """Time that a normal takes one thread here, by short paths of a cell, all censored."""
+    full = checked(cell)
+    width = 1 if full.problem.system == "radial" else full.problem.geometry.dim
+    time_steps = max(1, int(PILOT_NORMALS / PILOT_PATHS / width))
+    max_steps = max(1, int(min(time_steps * full.dt, full.max_steps)))
+    short = {**cell, "max_steps": max_steps, "dt": min(full.dt, max_steps)}
+    for _ in range(2):  # the first may compile
+        began = time.perf_counter()
+        times = simulate(
+            short, 0, paths=PILOT_PATHS, precision=None, max_paths=PILOT_PATHS, threads=1
+        )
+        took = time.perf_counter() - began
+    time_steps_done = float(np.nansum(times.steps)) / short["dt"]
+    return float(took / (time_steps_done * width))

@@ -1,0 +1,261 @@
+"""Where cells go as they end: a Zarr group on disk, a chunk of each variable a cell, checksummed.
+
+A cell is wholly there or not at all: chunks appear by rename, that of `status` last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from sde_grok.checks import MissingExtra, ParameterError
+from sde_grok.datasets import attributes
+from sde_grok.escape_times import EscapeTimes, Status
+from sde_grok.kernels.outcome import PENDING
+from sde_grok.scans.cell import Times, checked
+from sde_grok.scans.plan import Scan
+from sde_grok.versions import revision, versions
+
+try:
+    import xarray as xr
+    import zarr
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+    from zarr.storage import LocalStore
+except ImportError:
+    raise MissingExtra("scan", ["xarray", "zarr"]) from None
+
+__all__ = ["SCAN", "Place", "Store", "open_scan"]
+
+SCAN = "scan.zarr"
+FORMAT = 1
+PER_PATH = {"escape_steps": "float64", "status": "int8"}
+SUMMARY = {
+    "n_paths": ("1", "number of paths; 0 if the cell is not there"),
+    "mean_steps": ("steps", "mean escape time; restricted to what was seen, if paths are censored"),
+    "stderr_steps": ("steps", "standard error of mean_steps"),
+    "censored_fraction": ("1", "part of the paths that had not escaped"),
+    "failed_fraction": ("1", "part of the paths that became non-finite"),
+}
+
+Place = tuple[int, ...]
+
+
+class Store:
+    """The cells of a scan in a folder.
+
+    Attributes
+    ----------
+    missing : set of tuples
+        Places of the cells that are not there.
+    damaged : list of tuples
+        Places of cells that were there and whose chunks are damaged; they are missing, too.
+
+    Raises
+    ------
+    ParameterError
+        If the folder holds another scan, or cannot be written to.
+    """
+
+    def __init__(self, scan: Scan, out: Path) -> None:
+        if not (out / SCAN).exists():
+            create_folder(out, scan)
+        self.out = out
+        self.group = existing(out, scan)
+        for leftover in (out / SCAN).rglob("*.partial"):  # of a write that was killed
+            leftover.unlink(missing_ok=True)
+        found = {place: look(self.group, place) for place in np.ndindex(scan.shape)}
+        self.missing = {place for place, seen in found.items() if seen is not True}
+        self.damaged = [place for place, seen in found.items() if seen is None]
+
+    def put(self, place: Place, times: Times) -> None:
+        """Write a cell; its status comes last, so that a cell without one is not there."""
+        n = len(times.steps)
+        array(self.group, "escape_steps")[(*place, slice(0, n))] = times.steps
+        array(self.group, "status")[(*place, slice(0, n))] = times.status
+        self.missing.remove(place)
+
+
+def array(group: zarr.Group, name: str) -> Any:
+    """Array of a group."""
+    return group[name]
+
+
+def read(group: zarr.Group, place: Place) -> Times | None:
+    """Escape times of a cell, those of it that were run; None if its chunks are damaged."""
+    try:
+        status = np.asarray(array(group, "status")[place])
+        steps = np.asarray(array(group, "escape_steps")[place])
+    except (OSError, KeyError, ValueError, RuntimeError):  # Zarr's and its codecs'
+        return None
+    ran = status != PENDING
+    if not np.all(np.isfinite(steps[ran & (status != Status.FAILED)])):
+        return None  # the chunk was lost
+    return Times(steps[ran], status[ran])
+
+
+def look(group: zarr.Group, place: Place) -> bool | None:
+    """Whether a cell is there; None if it is damaged."""
+    times = read(group, place)
+    return None if times is None else len(times.status) > 0
+
+
+def existing(out: Path, scan: Scan) -> zarr.Group:
+    """Open a store, if it is of the same scan, made by the same versions."""
+    group = opened(out, "r+")
+    found = json.loads(str(group.attrs["provenance"]))
+    wanted = json.loads(json.dumps(provenance(scan)))
+    for part in ("format", "versions"):
+        if found.get(part) != wanted[part]:
+            allowed = f"a folder without a scan by other {part} ({found.get(part)})"
+            raise ParameterError("out", str(out), allowed)
+    others = [k for k, value in wanted["scan"].items() if found["scan"].get(k) != value]
+    if others:
+        allowed = f"a folder without a scan with another {', '.join(others)}"
+        raise ParameterError("out", str(out), allowed)
+    return group
+
+
+def opened(out: Path, mode: Any) -> zarr.Group:
+    """Open what is in a folder."""
+    if not (out / SCAN).exists():
+        raise ParameterError("out", str(out), f"a folder with {SCAN}")
+    try:
+        store = LocalStore(out / SCAN, read_only=mode == "r")
+        group = zarr.open_group(store, mode=mode)
+        json.loads(str(group.attrs["provenance"]))
+        for name in PER_PATH:
+            array(group, name)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        allowed = f"a folder whose {SCAN} is whole ({error})"
+        raise ParameterError("out", str(out), allowed) from None
+    return group
+
+
+def create_folder(out: Path, scan: Scan) -> None:
+    """Make an empty store under another name, then rename it: it is wholly there or not at all."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=out, prefix=f".{SCAN}-", ignore_cleanup_errors=True) as folder:
+            made = Path(folder) / SCAN
+            create(LocalStore(made), scan)
+            for path in made.rglob("*"):
+                if path.is_file():
+                    synced(path)
+            if not (out / SCAN).exists():  # another process may have been quicker
+                made.rename(out / SCAN)
+    except OSError as error:
+        allowed = f"a folder that can be written to ({error.strerror})"
+        raise ParameterError("out", str(out), allowed) from None
+
+
+def synced(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def create(store: LocalStore, scan: Scan) -> None:
+    """Make the arrays of all cells; chunks that were never written take no room."""
+    record = json.dumps(provenance(scan), ensure_ascii=False)
+    group = zarr.create_group(store, attributes={"provenance": record})
+    for name, (dims, values) in coordinates(scan).items():
+        data = np.asarray(values)
+        if data.dtype.kind == "U":
+            data = data.astype(np.dtypes.StringDType())
+        group.create_array(name, data=data, dimension_names=dims)
+    for name, dtype in PER_PATH.items():
+        group.create_array(
+            name,
+            shape=(*scan.shape, scan.most_paths),
+            chunks=(*(1 for _ in scan.shape), scan.most_paths),
+            dtype=dtype,
+            compressors=[ZstdCodec(level=1), Crc32cCodec()],
+            fill_value=PENDING if name == "status" else np.nan,
+            dimension_names=(*scan.dims, "path"),
+            attributes=attributes(name),
+        )
+
+
+def coordinates(scan: Scan) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """What cells are: swept values along their dimension, shared ones alone, seeds and time steps."""
+    cells = scan.cells()
+    along = {name: scan.dims if scan.combine == "paired" else (name,) for name in scan.axes}
+    found: dict[str, tuple[tuple[str, ...], Any]] = {
+        name: (along[name], values) for name, values in scan.axes.items()
+    }
+    first = checked(cells[0])
+    optimizer, geometry = first.problem.optimizer, first.problem.geometry
+    shared = {**vars(optimizer), **vars(geometry), "sigma": vars(first.problem.noise)["sigma"]}
+    shared |= {"system": first.problem.system, "max_steps": first.max_steps}
+    found |= {name: ((), value) for name, value in shared.items() if name not in scan.axes}
+    seeds = np.array([scan.seed_of(cell) for cell in cells], np.uint64)
+    found["seed"] = (scan.dims, seeds.reshape(scan.shape))
+    if "dt" not in scan.axes:
+        steps = np.array([checked(cell).dt for cell in cells])
+        found["dt"] = (scan.dims, steps.reshape(scan.shape))
+    return found
+
+
+def provenance(scan: Scan) -> dict[str, Any]:
+    """What is needed to make the same scan again."""
+    return {
+        "format": FORMAT,
+        "scan": scan.as_dict(),
+        "revision": revision(),
+        "versions": versions(),
+    }
+
+
+def open_scan(out: Path) -> xr.Dataset:
+    """Read the scan in a folder, finished or not.
+
+    Parameters
+    ----------
+    out : Path
+        Folder that `scan` was given.
+
+    Returns
+    -------
+    Dataset
+        Dimensions are the swept axes (or "cell", if they are paired) and `path`. Paths are read
+        when they are asked for; means with their standard errors are there, nan for a cell that is
+        not. Damaged cells count as not there.
+
+    Raises
+    ------
+    ParameterError
+        If there is no scan, or it is damaged.
+    """
+    group = opened(out, "r")
+    data: xr.Dataset = xr.open_zarr(group.store, consolidated=False, chunks=None)
+    data = data.set_coords([n for n in data.data_vars if n not in PER_PATH])
+    dims = data["escape_steps"].dims[:-1]
+    shape = data["escape_steps"].shape[:-1]
+    summary = {name: np.full(shape, np.nan) for name in SUMMARY}
+    for place in np.ndindex(shape):
+        for name, value in summary_of(read(group, place)).items():
+            summary[name][place] = value
+    labels = {
+        name: dict(zip(("units", "long_name"), SUMMARY[name], strict=True)) for name in SUMMARY
+    }
+    return data.assign({n: (dims, v, labels[n]) for n, v in summary.items()})
+
+
+def summary_of(times: Times | None) -> dict[str, float]:
+    """Numbers of a cell."""
+    if times is None or len(times.steps) == 0:
+        return {"n_paths": 0}
+    all_times = EscapeTimes(*times)
+    mean = all_times.mean
+    return {
+        "n_paths": all_times.n_paths,
+        "mean_steps": mean.value,
+        "stderr_steps": mean.stderr,
+        "censored_fraction": all_times.censored_fraction,
+        "failed_fraction": all_times.failed_fraction,
+    }

@@ -1,0 +1,230 @@
+"""Exponents by survival models and least squares: against naive fits, and their coverage."""
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import binom, gumbel_l, logistic, norm, t
+
+from sde_grok.checks import ParameterError
+from sde_grok.runs.reference import REFERENCE_RUNS
+
+pd = pytest.importorskip("pandas")
+pytest.importorskip("lifelines")
+
+from sde_grok.fits.exponents import (
+    bootstrap_exponents,
+    fit_distribution,
+    fit_exponents,
+    held_out,
+    mape,
+)
+from sde_grok.fits.sample import Sample, sample
+from sde_grok.fits.table import load_table
+
+TRUE = np.array([-1.0, -0.5, -0.5])
+AXES = ["eta", "lam", "batch_size"]
+POINTS = list(
+    product(np.geomspace(3e-4, 3e-3, 5), [1e-4, 3e-4, 1e-3], np.geomspace(25, 400, 5), range(2))
+)
+
+
+@cache
+def budget(censored):
+    """Time after which so many are unseen, over all noise."""
+    z = np.log(np.array(POINTS)[:, :3]) @ TRUE
+    noise = 0.3 * np.random.default_rng(99).standard_normal((2000, 1))
+    return np.inf if censored == 0 else float(np.exp(np.quantile(z + noise, 1 - censored)))
+
+
+def synthetic(censored, seed):
+    frame = pd.DataFrame(POINTS, columns=[*AXES, "seed"])
+    noise = 0.3 * np.random.default_rng(seed).standard_normal(len(frame))
+    time = np.exp(np.log(frame[AXES].to_numpy()) @ TRUE + noise)
+    last = budget(censored)
+    cell = frame.groupby(AXES).ngroup().to_numpy()
+    return Sample("delay", np.minimum(time, last), time <= last, frame, cell)
+
+
+def reference(task, more="", response="delay"):
+    where = f'task == "{task}" and `lambda` <= 3e-4 and T_grok > T_mem{more}'
+    return sample(load_table(REFERENCE_RUNS), where=where, response=response)
+
+
+@pytest.mark.parametrize(
+    ("task", "exponents", "percent"),
+    [("z127", (-0.833, -0.497, -0.107), 18.8), ("s5", (-0.713, -0.308), 13.9)],
+)
+def test_exponents_of_the_reference_runs(task, exponents, percent):
+    rows = reference(task)
+    fit = fit_exponents(rows, method="ols")
+    assert tuple(np.round(fit.estimate, 3)) == exponents
+    assert fit.names == tuple(AXES[: len(exponents)])
+    assert round(100 * mape(fit, rows), 1) == percent
+    x = np.column_stack([np.ones(rows.y.size), np.log(rows.frame[list(fit.names)])])
+    naive = np.linalg.lstsq(x, np.log(rows.y))[0]
+    np.testing.assert_allclose(fit.estimate, naive[1:], rtol=1e-9)
+    np.testing.assert_allclose(fit.predict(rows.frame), np.exp(x @ naive), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("task", "exponents"), [("z127", (-0.914, -0.512, -0.230)), ("s5", (-1.060, -0.415))]
+)
+def test_exponents_of_delays_over_the_logarithm_of_radii(task, exponents):
+    ratio = "log(rho2_mem / rho2_grok)"
+    rows = reference(task, f" and {ratio} > 0.02", f"delay / {ratio}")
+    assert tuple(np.round(fit_exponents(rows, method="ols").estimate, 3)) == exponents
+
+
+def test_without_censoring_lognormal_is_least_squares():
+    rows = synthetic(0, 1)
+    aft, ols = fit_distribution(rows, "lognormal"), fit_exponents(rows, method="ols")
+    np.testing.assert_allclose(aft.estimate, ols.estimate, atol=1e-5)
+    freedom = rows.y.size - 4
+    assert aft.scale == pytest.approx(ols.scale * np.sqrt(freedom / rows.y.size), rel=1e-4)
+    np.testing.assert_allclose(aft.predict(rows.frame), ols.predict(rows.frame), rtol=1e-4)
+    widths = (aft.high - aft.low) / (ols.high - ols.low)
+    expected = norm.isf(0.025) / t.isf(0.025, freedom) * np.sqrt(freedom / rows.y.size)
+    np.testing.assert_allclose(widths, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "noise"), [("lognormal", norm), ("weibull", gumbel_l), ("loglogistic", logistic)]
+)
+def test_models_are_those_of_the_censored_likelihood(name, noise):
+    rows = synthetic(0.4, 2)
+    logs = np.log(rows.frame[AXES].to_numpy())
+    x, log_y = logs - logs.mean(axis=0), np.log(rows.y)
+
+    def minus_log_likelihood(p):
+        z = (log_y - p[0] - x @ p[1:4]) / np.exp(p[4])
+        seen = noise.logpdf(z) - p[4] - log_y
+        return -np.sum(np.where(rows.event, seen, noise.logsf(z)))
+
+    start = [log_y.mean(), -0.8, -0.4, -0.4, -1]
+    naive = minimize(minus_log_likelihood, start, method="BFGS", options={"gtol": 1e-6})
+    fit = fit_distribution(rows, name)
+    np.testing.assert_allclose(fit.estimate, naive.x[1:4], atol=1e-4)
+    assert fit.scale == pytest.approx(np.exp(naive.x[4]), rel=1e-3)
+    median = np.exp(naive.x[0] + x @ naive.x[1:4] + np.exp(naive.x[4]) * noise.median())
+    np.testing.assert_allclose(fit.predict(rows.frame), median, rtol=1e-3)
+    aic = 2 * 5 + 2 * naive.fun - 2 * rows.event.sum() * log_y.mean()
+    assert fit.aic == pytest.approx(aic, abs=1e-3)
+
+
+@pytest.mark.parametrize("shape", ["weibull", "lognormal", "loglogistic"])
+def test_the_distribution_of_least_aic_is_the_one_of_the_noise(shape):
+    frame = pd.DataFrame(POINTS * 8, columns=[*AXES, "seed"])
+    rng = np.random.default_rng(6)
+    draw = {
+        "weibull": rng.weibull(1.0, len(frame)),
+        "lognormal": rng.lognormal(0, 1, len(frame)),
+        "loglogistic": np.exp(rng.logistic(0, 1, len(frame))),
+    }
+    y = np.exp(np.log(frame[AXES].to_numpy()) @ TRUE) * draw[shape]
+    last = np.quantile(y, 0.8)
+    rows = Sample("delay", np.minimum(y, last), y <= last, frame, np.zeros(len(y), int))
+    assert fit_exponents(rows).distribution == shape
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+@pytest.mark.parametrize("censored", [0.0, 0.3, 0.6])
+def test_survival_intervals_cover_and_least_squares_do_not(censored):
+    repetitions = 100
+    covered = {"aft": np.zeros(3), "ols": np.zeros(3)}
+    seen, ols = [], []
+    for seed in range(repetitions):
+        rows = synthetic(censored, 1000 + seed)
+        seen.append(rows.event.mean())
+        for method, count in covered.items():
+            fit = fit_exponents(rows, method=method)
+            count += (fit.low <= TRUE) & (fit.high >= TRUE)
+        ols.append(fit.estimate)
+    assert np.mean(seen) == pytest.approx(1 - censored, abs=0.02)
+    false_alarm = 1e-3 / 18  # of nine counts, on both sides
+    low, high = binom.ppf([false_alarm, 1 - false_alarm], repetitions, 0.95)
+    assert np.all((low <= covered["aft"]) & (covered["aft"] <= high)), covered
+    if censored == 0.6:
+        assert np.all(covered["ols"] < low), covered
+        toward_zero = (np.mean(ols, axis=0) - TRUE) / np.std(ols, axis=0) * repetitions**0.5
+        assert np.all(toward_zero > 5)
+
+
+def test_held_out_error_is_that_of_leaving_out_each_value_in_turn():
+    rows = synthetic(0.3, 4)
+    logs = np.column_stack([np.ones(rows.y.size), np.log(rows.frame[AXES])])
+    errors = []
+    for axis in AXES:
+        for value in sorted(set(rows.frame[axis])):
+            out = (rows.frame[axis] == value).to_numpy()
+            rest = ~out & rows.event
+            c = np.linalg.lstsq(logs[rest], np.log(rows.y[rest]))[0]
+            test = out & rows.event
+            errors += list(np.abs(np.exp(logs[test] @ c) / rows.y[test] - 1))
+    assert held_out(rows, "ols") == pytest.approx(np.mean(errors), rel=1e-9)
+    # of a lognormal noise of 0.3, the median is off by this much where exponents are right
+    assert held_out(rows, "aft") == pytest.approx(0.26, abs=0.05)
+
+
+def test_bootstrap_draws_cells_then_rows():
+    rows = reference("s5")
+    found = bootstrap_exponents(rows, "ols", n=400, seed=3)
+    rng, naive = np.random.default_rng(17), []
+    x = np.column_stack([np.ones(rows.y.size), np.log(rows.frame[["eta", "lam"]])])
+    cells = [np.flatnonzero(rows.cell == c) for c in sorted(set(rows.cell))]
+    while len(naive) < 4000:
+        drawn = [
+            rng.choice(cells[i], cells[i].size) for i in rng.integers(len(cells), size=len(cells))
+        ]
+        i = np.concatenate(drawn)
+        if np.linalg.matrix_rank(x[i]) == 3:
+            naive.append(np.linalg.lstsq(x[i], np.log(rows.y[i]))[0][1:])
+    # limits of 400 draws lie within these of many, but for 1e-4
+    for limit, q in ((found.low, (0.005, 0.065)), (found.high, (0.935, 0.995))):
+        inner, outer = np.quantile(naive, q, axis=0)
+        assert np.all((inner < limit) & (limit < outer))
+    again = bootstrap_exponents(rows, "ols", n=400, seed=3)
+    np.testing.assert_array_equal(found.draws, again.draws)
+
+
+def test_bootstrap_draws_again_where_an_axis_does_not_vary():
+    frame = pd.DataFrame({"eta": np.repeat([1e-3, 2e-3], 4), "lam": 1e-4, "batch_size": 100.0})
+    y = np.random.default_rng(2).lognormal(5, 0.3, 8)
+    rows = Sample("delay", y, np.ones(8, bool), frame, np.repeat([0, 1], 4))
+    found = bootstrap_exponents(rows, "ols", n=100)
+    assert found.draws.shape == (100, 1)
+    assert 60 < found.redrawn < 150  # two cells of two: half of the draws have one value of η
+
+
+@pytest.mark.parametrize("method", ["aft", "ols"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"eta": 1e-3, "lam": 1e-4, "batch_size": 1.0}, "in which eta, lam or batch_size varies"),
+        ({"event": False}, "at least one is not censored"),
+        ({"few": 3}, "at least 5 are not censored"),
+        ({"lam": "eta"}, "tell eta, lam, batch_size apart"),
+    ],
+)
+def test_rows_that_cannot_be_fitted_say_so_in_a_line(method, change, words):
+    rows = synthetic(0, 0)
+    event = rows.event & change.get("event", True)
+    if few := change.get("few"):
+        event = np.arange(event.size) < few * 40
+        event &= np.arange(event.size) % 40 == 0
+    axes = {name: rows.frame[v] if v == "eta" else v for name, v in change.items() if name in AXES}
+    broken = Sample("delay", rows.y, event, rows.frame.assign(**axes), rows.cell)
+    if method == "ols" and few:
+        words = "in which|at least|apart"
+    with pytest.raises(ParameterError, match=words) as error:
+        fit_exponents(broken, method=method)
+    assert error.value.field == "data"
+    assert "\n" not in str(error.value)
+
+
+def test_a_method_that_is_none():
+    with pytest.raises(ParameterError, match="method = 'cox'"):
+        fit_exponents(synthetic(0, 0), method="cox")
