@@ -155,7 +155,7 @@ def test_ranges_are_spaced_and_whole_where_they_must_be():
 
 
 BAD = {
-    "unknown parameter": ({"base": BASE | {"learning_rate": 1}}, "learning_rate"),
+    "unknown parameter": ({"base": BASE | {"learning_rate": 1}}, "base"),
     "twice": ({"base": BASE | {"eta": 1.0}}, "axes"),
     "no eta": ({"axes": {"batch_size": [4]}}, "eta"),
     "one cell out of range": ({"axes": AXES | {"eta": [0.01, -1]}}, "eta"),
@@ -338,19 +338,21 @@ def test_twenty_kills_lose_nothing_and_change_nothing(many, tmp_path):
 
 
 def limited():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))  # metadata fit, chunks do not
 
 
-def test_a_full_disk_is_a_line_and_leaves_a_valid_store(many, tmp_path):
-    file, out = many
-    command = [sys.executable, "-m", "sde_grok.cli", "scan", str(file), "--out", str(tmp_path)]
+def test_a_full_disk_is_a_line_and_leaves_a_valid_store(written, tmp_path):
+    file = written(MANY.replace("joint", "radial"), "scan.toml")
+    first, second = tmp_path / "first", tmp_path / "second"
+    command = [sys.executable, "-m", "sde_grok.cli", "scan", str(file), "--out", str(first)]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, preexec_fn=limited)
     assert ran.returncode == 2
     assert ran.stderr.startswith("error: ")
     assert ran.stderr.count("\n") == 1
-    assert int((open_scan(tmp_path)["n_paths"] > 0).sum()) == 0
-    scan(read_scan(file), out=tmp_path)
-    assert tree(tmp_path) == tree(out)
+    assert int((open_scan(first)["n_paths"] > 0).sum()) == 0
+    for out in (first, second):
+        scan(read_scan(file), out=out)
+    assert tree(first) == tree(second)
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_line(written, tmp_path, capsys):

@@ -162,7 +162,7 @@ def contents(path: Path) -> bytes:
 
 def text_columns(content: bytes, name: str) -> Columns:
     """Columns of a CSV file as text, so that an empty cell is told from nan; all required ones."""
-    import pandas as pd  # type: ignore[import-untyped]  # noqa: PLC0415  (comes with xarray)
+    import pandas as pd  # noqa: PLC0415  (comes with xarray)
 
     try:
         with warnings.catch_warnings():
