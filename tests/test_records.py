@@ -248,7 +248,14 @@ def test_exact_mean_applies_to_flat_isotropic_problems():
 
 @given(st.integers(1, 2**63 - 1), st.floats(1e-9, 1e9))
 def test_steps_fit_the_random_counter(max_steps, dt):
-    settings = {"n_paths": 1, "seed": 0, "bridge": False, "precision": "double", "threads": 1}
+    settings = {
+        "n_paths": 1,
+        "first_path": 0,
+        "seed": 0,
+        "bridge": False,
+        "precision": "double",
+        "threads": 1,
+    }
     settings |= {"chunk": None, "lanes": 8, "keep_end_state": False}
     if dt > max_steps:
         with pytest.raises(ParameterError, match=r"^dt = "):
