@@ -72,3 +72,14 @@ def written(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory):
+    """Folder of the small scan, and what came out."""
+    from small_scans import SMALL  # noqa: PLC0415
+
+    from sde_grok.scans import scan  # noqa: PLC0415  (a second)
+
+    out = tmp_path_factory.mktemp("done")
+    return out, scan(SMALL, out=out)

@@ -164,14 +164,16 @@ def test_held_out_error_is_that_of_leaving_out_each_value_in_turn():
             c = np.linalg.lstsq(logs[rest], np.log(rows.y[rest]))[0]
             test = out & rows.event
             errors += list(np.abs(np.exp(logs[test] @ c) / rows.y[test] - 1))
-    assert held_out(rows, "ols") == pytest.approx(np.mean(errors), rel=1e-9)
+    assert held_out(fit_exponents(rows, method="ols"), rows) == pytest.approx(
+        np.mean(errors), rel=1e-9
+    )
     # of a lognormal noise of 0.3, the median is off by this much where exponents are right
-    assert held_out(rows, "aft") == pytest.approx(0.26, abs=0.05)
+    assert held_out(fit_exponents(rows), rows) == pytest.approx(0.26, abs=0.05)
 
 
 def test_bootstrap_draws_cells_then_rows():
     rows = reference("s5")
-    found = bootstrap_exponents(rows, "ols", n=400, seed=3)
+    found = bootstrap_exponents(fit_exponents(rows, method="ols"), rows, n=400, seed=3)
     rng, naive = np.random.default_rng(17), []
     x = np.column_stack([np.ones(rows.y.size), np.log(rows.frame[["eta", "lam"]])])
     cells = [np.flatnonzero(rows.cell == c) for c in sorted(set(rows.cell))]
@@ -186,7 +188,7 @@ def test_bootstrap_draws_cells_then_rows():
     for limit, q in ((found.low, (0.005, 0.065)), (found.high, (0.935, 0.995))):
         inner, outer = np.quantile(naive, q, axis=0)
         assert np.all((inner < limit) & (limit < outer))
-    again = bootstrap_exponents(rows, "ols", n=400, seed=3)
+    again = bootstrap_exponents(fit_exponents(rows, method="ols"), rows, n=400, seed=3)
     np.testing.assert_array_equal(found.draws, again.draws)
 
 
@@ -194,7 +196,7 @@ def test_bootstrap_draws_again_where_an_axis_does_not_vary():
     frame = pd.DataFrame({"eta": np.repeat([1e-3, 2e-3], 4), "lam": 1e-4, "batch_size": 100.0})
     y = np.random.default_rng(2).lognormal(5, 0.3, 8)
     rows = Sample("delay", y, np.ones(8, bool), frame, np.repeat([0, 1], 4))
-    found = bootstrap_exponents(rows, "ols", n=100)
+    found = bootstrap_exponents(fit_exponents(rows, method="ols"), rows, n=100)
     assert found.draws.shape == (100, 1)
     assert 60 < found.redrawn < 150  # two cells of two: half of the draws have one value of η
 

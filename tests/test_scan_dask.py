@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from distributed import LocalCluster
-from test_scan import MANY, tree
+from small_scans import MANY, tree
 
 from sde_grok.scans import read_scan, scan
 

@@ -80,7 +80,7 @@ def fit(
         rows = sample(load_table(data), where=where, response=response, event_only=method == "ols")
         say_left_out(rows)
         found = fit_exponents(rows, method=method)
-        drawn = bootstrap_exponents(rows, method, n=bootstrap) if bootstrap else None
+        drawn = bootstrap_exponents(found, rows, n=bootstrap) if bootstrap else None
         fits, floor = competition(rows, law)
         report = summary(rows, found, method, fits, floor, drawn)
         if out is not None:
@@ -131,7 +131,7 @@ def summary(
         "scale": found.scale,
         "distribution": found.distribution,
         "mape_in_sample": mape(found, rows),
-        "mape_held_out": held_out(rows, method),
+        "mape_held_out": held_out(found, rows),
         "seed_floor": floor,
         "laws": {name: law._asdict() for name, law in fits.items()},
     }

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sde_grok import laws
 from sde_grok.checks import ParameterError
 from sde_grok.fits.relative import fit_linear, fit_power, predict_linear, predict_power
+from sde_grok.fits.sample import AXES
 from sde_grok.optimizer import Decay, Optimizer
 from sde_grok.rungs.radial import Rates, radial_rates
 
@@ -29,7 +30,6 @@ Columns = Mapping[str, Any]
 Constants = dict[str, float]
 
 TINY = 1e-300  # where a constant must be > 0 and its column is not wanted: lost in the rounding
-AXES = ("eta", "lam", "batch_size")
 RADII = ("rho2_start", "rho2_core")
 ANY_RADII = {"rho2_start": 1.0, "rho2_core": 1.0}  # of laws that ignore them
 OF_SCANS = (*RADII, *AXES, "dim", "sigma")

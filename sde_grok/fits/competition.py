@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from sde_grok.checks import ParameterError
 from sde_grok.fits.candidates import LAWS, Candidate, design
 from sde_grok.fits.relative import determined
-from sde_grok.fits.sample import AXES, Sample, varying
+from sde_grok.fits.sample import AXES, Sample, subset, varying
 
 __all__ = ["LAWS", "LawFit", "compete", "seed_floor"]
 
@@ -109,7 +110,7 @@ def compete(
     """
     events = at_events(sample)
     found = entrants(events, names)
-    draws = list(bootstrap(events.cell, seed))
+    draws = list(islice(bootstrap(events.cell, seed), DRAWS))
     folds = list(axis_folds(events))
     middle = middle_cell(events)
     fits = {name: judged(entrant, draws, folds, middle) for name, entrant in found.items()}
@@ -124,11 +125,9 @@ def held_out_last_nan(item: tuple[str, LawFit]) -> tuple[bool, float, float]:
 
 def at_events(sample: Sample) -> Sample:
     """The rows of a sample that are not censored."""
-    event = sample.event
-    if not event.any():
+    if not sample.event.any():
         raise ParameterError("data", "no event", "rows of which at least one is not censored")
-    frame = sample.frame[event].reset_index(drop=True)
-    return Sample(sample.response, sample.y[event], event[event], frame, sample.cell[event])
+    return subset(sample, sample.event)
 
 
 def entrants(events: Sample, names: Iterable[str] | None) -> dict[str, Entrant]:
@@ -237,10 +236,10 @@ def ranks(events: Sample, axis: str) -> Array:
 
 
 def bootstrap(cell: NDArray[np.int64], seed: int) -> Iterator[Rows]:
-    """Rows of each of the draws: cells with replacement, and in each of them rows likewise."""
+    """Rows of draw after draw: cells with replacement, and in each of them rows likewise."""
     rng = np.random.default_rng(seed)
     cells = [np.flatnonzero(cell == label) for label in np.unique(cell)]
-    for _ in range(DRAWS):
+    while True:
         drawn = rng.integers(len(cells), size=len(cells))
         yield np.concatenate([rng.choice(cells[i], cells[i].size) for i in drawn])
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sde_grok.checks import MissingExtra, ParameterError, choice, integer
-from sde_grok.fits.competition import at_events, axis_folds
+from sde_grok.fits.competition import at_events, axis_folds, bootstrap
 from sde_grok.fits.relative import determined
 from sde_grok.fits.sample import Sample, subset, varying
 from sde_grok.runs.powers import fit_powers
@@ -244,15 +244,15 @@ def mape(fit: ExponentFit, sample: Sample) -> float:
     return float(np.mean(found)) if found.size else math.nan
 
 
-def held_out(sample: Sample, method: str = "aft") -> float:
+def held_out(fit: ExponentFit, sample: Sample) -> float:
     """Mean relative error on one value of an axis after the other, fitted without it.
 
     Parameters
     ----------
+    fit : ExponentFit
+        Of all the rows: the others have its distribution.
     sample : Sample
-        Rows.
-    method : {"aft", "ols"}
-        As for `fit_exponents`; the distribution is the one that all rows choose.
+        The rows.
 
     Returns
     -------
@@ -261,28 +261,27 @@ def held_out(sample: Sample, method: str = "aft") -> float:
         are left cannot be fitted. Values without which the rows no longer tell the axes apart are
         not left out.
     """
-    distribution = fit_exponents(sample, method=method).distribution
     found = []
     for rest, out in axis_folds(sample):
-        fit = refit(subset(sample, rest), distribution)
-        if fit is None:
+        again = refit(subset(sample, rest), fit.distribution)
+        if again is None:
             return math.nan
-        found.append(errors(fit, subset(sample, out)))
+        found.append(errors(again, subset(sample, out)))
     together = np.concatenate(found) if found else np.empty(0)
     return float(np.mean(together)) if together.size else math.nan
 
 
 def bootstrap_exponents(
-    sample: Sample, method: str = "aft", n: int = 200, seed: int = 0
+    fit: ExponentFit, sample: Sample, *, n: int = 200, seed: int = 0
 ) -> Bootstrap:
     """Confidence limits that let rows of a cell share what the fit misses.
 
     Parameters
     ----------
+    fit : ExponentFit
+        Of all the rows: the draws have its distribution.
     sample : Sample
-        Rows.
-    method : {"aft", "ols"}
-        As for `fit_exponents`; the distribution is the one that all rows choose.
+        The rows.
     n : int
         Draws: cells with replacement, then rows in each of them likewise.
     seed : int
@@ -291,23 +290,21 @@ def bootstrap_exponents(
     Raises
     ------
     ParameterError
-        As for `fit_exponents`, or if draws keep failing: those in which an axis no longer varies,
+        If draws keep failing: those in which an axis no longer varies,
         or nothing converges, are drawn again.
     """
     integer("n", n, low=2)
-    fit = fit_exponents(sample, method=method)
-    rng = np.random.default_rng(seed)
-    cells = [np.flatnonzero(sample.cell == label) for label in np.unique(sample.cell)]
     draws: list[Array] = []
     redrawn = 0
-    while len(draws) < n:
-        drawn = [cells[i] for i in rng.integers(len(cells), size=len(cells))]
-        rows = np.concatenate([rng.choice(cell, cell.size) for cell in drawn])
+    for rows in bootstrap(sample.cell, seed):
         again = refit(subset(sample, rows), fit.distribution)
         if again is not None and again.names == fit.names:
             draws.append(again.estimate)
         elif (redrawn := redrawn + 1) > MOST_REDRAWN * n:
+            cells = f"{np.unique(sample.cell).size} cells"
             allowed = "rows of which most draws can be fitted: more cells, or fewer axes"
-            raise ParameterError("data", f"{len(cells)} cells", allowed)
+            raise ParameterError("data", cells, allowed)
+        if len(draws) == n:
+            break
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     return Bootstrap(fit.names, low, high, np.array(draws), redrawn)

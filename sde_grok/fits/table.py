@@ -98,18 +98,19 @@ def run_table(path: Path) -> pd.DataFrame:
 def path_table(path: Path) -> pd.DataFrame:
     """Rows of simulated paths; those that failed or were not run yet are left out."""
     from sde_grok.escape_times import Status  # noqa: PLC0415
-    from sde_grok.scans.store import open_scan, opened, read  # noqa: PLC0415
+    from sde_grok.scans.store import labelled, opened, read  # noqa: PLC0415
 
-    data, group = open_scan(path), opened(path, "r")
-    dims = data["n_paths"].dims
-    cells = {n: c.broadcast_like(data["n_paths"]) for n, c in data.coords.items() if n != "path"}
+    group = opened(path, "r")
+    data = labelled(group)
+    seeds = data["seed"]  # one a cell
+    cells = {n: c.broadcast_like(seeds) for n, c in data.coords.items() if n != "path"}
     rows: dict[str, list[Any]] = {str(name): [] for name in (*cells, "escape_steps", "status")}
-    for place in np.argwhere(data["n_paths"].to_numpy() > 0):
-        times = read(group, tuple(place))
+    for place in np.ndindex(seeds.shape):
+        times = read(group, place)
         if times is None:
             continue
         kept = times.status != Status.FAILED
-        at = dict(zip(dims, place, strict=True))
+        at = dict(zip(seeds.dims, place, strict=True))
         for name, values in cells.items():
             rows[str(name)].append(np.repeat(values.isel(at).to_numpy(), kept.sum()))
         rows["escape_steps"].append(times.steps[kept])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
@@ -16,11 +15,12 @@ from zarr.storage import LocalStore, MemoryStore
 
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES, attributes
+from sde_grok.folders import array, make_whole, plain, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.lanes import Cell
-from sde_grok.runs.stored import RUNS, labelled, present, whole
+from sde_grok.runs.stored import RUNS, labelled, present
 from sde_grok.versions import revision, versions
 
 __all__ = ["Store"]
@@ -52,9 +52,9 @@ class Store:
             self.group = created(MemoryStore(), experiment, record)
         else:
             if not (out / RUNS).exists():
-                create_folder(out, experiment, record)
+                make_whole(out, RUNS, lambda path: created(LocalStore(path), experiment, record))
             self.group = existing(out, record)
-        with whole(out):
+        with whole(out, RUNS):
             status = present(array(self.group, "status")[...], array(self.group, "rho2")[...])
         self.n_runs = status.size
         self.missing: set[Cell] = {c for c in np.ndindex(status.shape) if status[c] == PENDING}
@@ -75,14 +75,9 @@ class Store:
         return runs
 
 
-def array(group: zarr.Group, name: str) -> Any:
-    """Array of a group."""
-    return group[name]
-
-
 def existing(out: Path, record: Mapping[str, Any]) -> zarr.Group:
     """Open runs that are there, if they are of the same experiment, made by the same versions."""
-    with whole(out):
+    with whole(out, RUNS):
         group = zarr.open_group(LocalStore(out / RUNS), mode="r+")
         found = json.loads(str(group.attrs["provenance"]))
     wanted = json.loads(json.dumps(record))
@@ -93,19 +88,6 @@ def existing(out: Path, record: Mapping[str, Any]) -> zarr.Group:
         allowed = f"a folder without runs of another {', '.join(sorted(others))}"
         raise ParameterError("out", str(out), allowed)
     return group
-
-
-def create_folder(out: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:
-    """Make an empty store under another name, then rename it: it is wholly there or not at all."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=out, prefix=f".{RUNS}-", ignore_cleanup_errors=True) as folder:
-            created(LocalStore(Path(folder) / RUNS), experiment, record)
-            if not (out / RUNS).exists():  # another process may have been quicker
-                (Path(folder) / RUNS).rename(out / RUNS)
-    except OSError as error:
-        allowed = f"a folder that can be written to ({error.strerror})"
-        raise ParameterError("out", str(out), allowed) from None
 
 
 def created(
@@ -171,9 +153,3 @@ def provenance(experiment: Experiment, lanes: int) -> dict[str, Any]:
         "revision": revision(),
         "versions": versions("jax", "jaxlib", "optax"),
     }
-
-
-def plain(values: Any) -> Any:
-    """Return an array; strings of any length, the kind that Zarr specifies."""
-    array = np.asarray(values)
-    return array.astype(np.dtypes.StringDType()) if array.dtype.kind == "U" else array

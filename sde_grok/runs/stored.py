@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import CELL
 from sde_grok.escape_times import Status
+from sde_grok.folders import whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.runs.record import with_core_entries
 
@@ -22,7 +21,7 @@ try:
 except ImportError:
     raise MissingExtra("networks", ["xarray", "zarr"]) from None
 
-__all__ = ["RUNS", "labelled", "open_runs", "present", "whole"]
+__all__ = ["RUNS", "labelled", "open_runs", "present"]
 
 RUNS = "runs.zarr"
 
@@ -37,18 +36,8 @@ def open_runs(out: Path) -> xr.Dataset:
     """
     if not (out / RUNS).exists():
         raise ParameterError("out", str(out), f"a folder with {RUNS}")
-    with whole(out):
+    with whole(out, RUNS):
         return labelled(zarr.open_group(LocalStore(out / RUNS, read_only=True), mode="r"))
-
-
-@contextmanager
-def whole(out: Path | None) -> Iterator[None]:
-    """Say that runs are damaged in a line."""
-    try:
-        yield
-    except (OSError, KeyError, ValueError, RuntimeError) as error:  # Zarr's and its codecs'
-        allowed = f"a folder whose {RUNS} is whole ({error})"
-        raise ParameterError("out", str(out), allowed) from None
 
 
 def labelled(group: zarr.Group) -> xr.Dataset:

@@ -114,10 +114,15 @@ def scan(
     with executor(workers, scheduler, len(places)) as (pool, threads):
         store = Store(plan, out)
         cost = costs(plan)
-        total, waiting = sum(cost.values()), sorted(store.missing, key=lambda p: (-cost[p], p))
+        total, left = sum(cost.values()), sum(cost[place] for place in store.missing)
+        waiting = sorted(store.missing, key=lambda p: (-cost[p], p))
+
+        def put(place: Place, times: Times) -> None:
+            nonlocal left
+            store.put(place, times)
+            left -= cost[place]
 
         def seen() -> ScanProgress:
-            left = sum(cost[place] for place in store.missing)
             done = len(places) - len(store.missing)
             return ScanProgress(done, len(places), 1 - left / total, len(store.damaged))
 
@@ -127,7 +132,7 @@ def scan(
 
         tasks = ((place, task(plan, places[place], threads)) for place in waiting)
         try:
-            run_all(pool, tasks, store.put, tick)
+            run_all(pool, tasks, put, tick)
         except KeyboardInterrupt:
             raise ScanInterrupted(seen(), out) from None
     return open_scan(out)

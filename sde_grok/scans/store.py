@@ -6,9 +6,7 @@ A cell is wholly there or not at all: chunks appear by rename, that of `status` 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ import numpy as np
 from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import attributes
 from sde_grok.escape_times import EscapeTimes, Status
+from sde_grok.folders import array, make_whole, plain, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.scans.cell import Times, checked
 from sde_grok.scans.plan import Scan
@@ -63,7 +62,7 @@ class Store:
 
     def __init__(self, scan: Scan, out: Path) -> None:
         if not (out / SCAN).exists():
-            create_folder(out, scan)
+            make_whole(out, SCAN, lambda path: create(LocalStore(path), scan))
         self.out = out
         self.group = existing(out, scan)
         for leftover in (out / SCAN).rglob("*.partial"):  # of a write that was killed
@@ -78,11 +77,6 @@ class Store:
         array(self.group, "escape_steps")[(*place, slice(0, n))] = times.steps
         array(self.group, "status")[(*place, slice(0, n))] = times.status
         self.missing.remove(place)
-
-
-def array(group: zarr.Group, name: str) -> Any:
-    """Array of a group."""
-    return group[name]
 
 
 def read(group: zarr.Group, place: Place) -> Times | None:
@@ -124,39 +118,13 @@ def opened(out: Path, mode: Any) -> zarr.Group:
     """Open what is in a folder."""
     if not (out / SCAN).exists():
         raise ParameterError("out", str(out), f"a folder with {SCAN}")
-    try:
+    with whole(out, SCAN):
         store = LocalStore(out / SCAN, read_only=mode == "r")
         group = zarr.open_group(store, mode=mode)
         json.loads(str(group.attrs["provenance"]))
         for name in PER_PATH:
             array(group, name)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        allowed = f"a folder whose {SCAN} is whole ({error})"
-        raise ParameterError("out", str(out), allowed) from None
-    return group
-
-
-def create_folder(out: Path, scan: Scan) -> None:
-    """Make an empty store under another name, then rename it: it is wholly there or not at all."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=out, prefix=f".{SCAN}-", ignore_cleanup_errors=True) as folder:
-            made = Path(folder) / SCAN
-            create(LocalStore(made), scan)
-            for path in made.rglob("*"):
-                if path.is_file():
-                    synced(path)
-            if not (out / SCAN).exists():  # another process may have been quicker
-                made.rename(out / SCAN)
-    except OSError as error:
-        allowed = f"a folder that can be written to ({error.strerror})"
-        raise ParameterError("out", str(out), allowed) from None
-
-
-def synced(path: Path) -> None:
-    """Wait until a file is on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+        return group
 
 
 def create(store: LocalStore, scan: Scan) -> None:
@@ -164,10 +132,7 @@ def create(store: LocalStore, scan: Scan) -> None:
     record = json.dumps(provenance(scan), ensure_ascii=False)
     group = zarr.create_group(store, attributes={"provenance": record})
     for name, (dims, values) in coordinates(scan).items():
-        data = np.asarray(values)
-        if data.dtype.kind == "U":
-            data = data.astype(np.dtypes.StringDType())
-        group.create_array(name, data=data, dimension_names=dims)
+        group.create_array(name, data=plain(values), dimension_names=dims)
     for name, dtype in PER_PATH.items():
         group.create_array(
             name,
@@ -232,8 +197,7 @@ def open_scan(out: Path) -> xr.Dataset:
         If there is no scan, or it is damaged.
     """
     group = opened(out, "r")
-    data: xr.Dataset = xr.open_zarr(group.store, consolidated=False, chunks=None)
-    data = data.set_coords([n for n in data.data_vars if n not in PER_PATH])
+    data = labelled(group)
     dims = data["escape_steps"].dims[:-1]
     shape = data["escape_steps"].shape[:-1]
     summary = {name: np.full(shape, np.nan) for name in SUMMARY}
@@ -244,6 +208,12 @@ def open_scan(out: Path) -> xr.Dataset:
         name: dict(zip(("units", "long_name"), SUMMARY[name], strict=True)) for name in SUMMARY
     }
     return data.assign({n: (dims, v, labels[n]) for n, v in summary.items()})
+
+
+def labelled(group: zarr.Group) -> xr.Dataset:
+    """Label what is in a store; nothing but what the cells are is read."""
+    data: xr.Dataset = xr.open_zarr(group.store, consolidated=False, chunks=None)
+    return data.set_coords([n for n in data.data_vars if n not in PER_PATH])
 
 
 def summary_of(times: Times | None) -> dict[str, float]:

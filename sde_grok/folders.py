@@ -1,0 +1,69 @@
+"""Zarr groups in folders: there wholly or not at all, and a line where they are damaged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sde_grok.checks import ParameterError
+
+if TYPE_CHECKING:
+    import zarr
+
+__all__ = ["array", "make_whole", "plain", "whole"]
+
+
+def make_whole(out: Path, name: str, make: Callable[[Path], object]) -> None:
+    """Make `out`/`name` under another name, then rename it: it is wholly there or not at all.
+
+    Raises
+    ------
+    ParameterError
+        If the folder cannot be written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=out, prefix=f".{name}-", ignore_cleanup_errors=True) as folder:
+            made = Path(folder) / name
+            make(made)
+            for path in made.rglob("*"):
+                if path.is_file():
+                    _sync(path)
+            if not (out / name).exists():  # another process may have been quicker
+                made.rename(out / name)
+    except OSError as error:
+        allowed = f"a folder that can be written to ({error.strerror})"
+        raise ParameterError("out", str(out), allowed) from None
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def whole(out: Path | None, name: str) -> Iterator[None]:
+    """Say that a group is damaged in a line."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError, RuntimeError) as error:  # Zarr's and its codecs'
+        allowed = f"a folder whose {name} is whole ({error})"
+        raise ParameterError("out", str(out), allowed) from None
+
+
+def array(group: zarr.Group, name: str) -> Any:
+    """Array of a group."""
+    return group[name]
+
+
+def plain(values: Any) -> Any:
+    """Return an array; strings of any length, the kind that Zarr specifies."""
+    found = np.asarray(values)
+    return found.astype(np.dtypes.StringDType()) if found.dtype.kind == "U" else found
