@@ -1,5 +1,6 @@
 """Exponents by survival models and least squares: against naive fits, and their coverage."""
 
+import warnings
 from functools import cache
 from itertools import product
 
@@ -12,7 +13,7 @@ from sde_grok.checks import ParameterError
 from sde_grok.runs.reference import REFERENCE_RUNS
 
 pd = pytest.importorskip("pandas")
-pytest.importorskip("lifelines")
+lifelines = pytest.importorskip("lifelines")
 
 from sde_grok.fits.exponents import (
     bootstrap_exponents,
@@ -21,6 +22,7 @@ from sde_grok.fits.exponents import (
     held_out,
     mape,
 )
+from sde_grok.fits.noise import DISTRIBUTIONS
 from sde_grok.fits.sample import Sample, sample
 from sde_grok.fits.table import load_table
 
@@ -82,12 +84,44 @@ def test_without_censoring_lognormal_is_least_squares():
     rows = synthetic(0, 1)
     aft, ols = fit_distribution(rows, "lognormal"), fit_exponents(rows, method="ols")
     np.testing.assert_allclose(aft.estimate, ols.estimate, atol=1e-5)
-    freedom = rows.y.size - 4
-    assert aft.scale == pytest.approx(ols.scale * np.sqrt(freedom / rows.y.size), rel=1e-4)
+    ratio = np.sqrt((rows.y.size - 4) / rows.y.size)
+    assert aft.scale == pytest.approx(ols.scale * ratio, rel=1e-4)
     np.testing.assert_allclose(aft.predict(rows.frame), ols.predict(rows.frame), rtol=1e-4)
-    widths = (aft.high - aft.low) / (ols.high - ols.low)
-    expected = norm.isf(0.025) / t.isf(0.025, freedom) * np.sqrt(freedom / rows.y.size)
-    np.testing.assert_allclose(widths, expected, rtol=1e-3)
+    x = np.column_stack([np.ones(rows.y.size), np.log(rows.frame[AXES])])
+    residual = np.log(rows.y) - x @ np.linalg.lstsq(x, np.log(rows.y))[0]
+    bread = np.linalg.inv(x.T @ x)
+    robust = bread @ (x.T * residual**2) @ x @ bread  # White's
+    freedom = rows.y.size - 5
+    wide = t.isf(0.025, freedom) * np.sqrt(np.diag(robust) * rows.y.size / freedom)[1:]
+    np.testing.assert_allclose((aft.high - aft.low) / 2, wide, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_limits_are_those_of_the_sandwich(name):
+    rows = synthetic(0.4, 3)
+    frame = np.log(rows.frame[AXES]).assign(y=rows.y, event=rows.event)
+    model = getattr(lifelines, DISTRIBUTIONS[name].fitter)()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        errors = model.fit(frame, "y", "event", robust=True).standard_errors_
+    n = int(rows.event.sum())
+    wide = errors[DISTRIBUTIONS[name].location][AXES] * t.isf(0.025, n - 5) * (n / (n - 5)) ** 0.5
+    fit = fit_distribution(rows, name)
+    np.testing.assert_allclose((fit.high - fit.low) / 2, wide, rtol=1e-3)
+
+
+def test_narrow_noise_over_many_decades_is_fitted_too():
+    rows = synthetic(0.3, 5)
+    z = np.log(rows.frame[AXES].to_numpy()) @ TRUE
+    narrow = Sample(
+        "delay", np.exp(z + 1e-5 * (np.log(rows.y) - z)), rows.event, rows.frame, rows.cell
+    )
+    for name in DISTRIBUTIONS:
+        wide_fit, fit = fit_distribution(rows, name), fit_distribution(narrow, name)
+        np.testing.assert_allclose(
+            (fit.estimate - TRUE) * 1e5, wide_fit.estimate - TRUE, atol=1e-3, rtol=1e-3
+        )
+        assert fit.scale * 1e5 == pytest.approx(wide_fit.scale, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -230,3 +264,22 @@ def test_rows_that_cannot_be_fitted_say_so_in_a_line(method, change, words):
 def test_a_method_that_is_none():
     with pytest.raises(ParameterError, match="method = 'cox'"):
         fit_exponents(synthetic(0, 0), method="cox")
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+def test_survival_intervals_cover_where_spread_grows_along_an_axis():
+    repetitions, covered = 100, np.zeros(3)
+    frame = synthetic(0, 0).frame
+    logs = np.log(frame[AXES].to_numpy())
+    spread = 0.05 * (frame["eta"] / frame["eta"].min()).to_numpy()  # 0.05 … 0.5
+    for seed in range(repetitions):
+        noise = spread * np.random.default_rng(5000 + seed).standard_normal(len(frame))
+        log_y = logs @ TRUE + noise
+        last = np.quantile(log_y, 0.7)
+        rows = Sample("delay", np.exp(np.minimum(log_y, last)), log_y <= last, frame, noise)
+        fit = fit_distribution(rows, "lognormal")
+        covered += (fit.low <= TRUE) & (fit.high >= TRUE)
+    false_alarm = 1e-3 / 6  # of three counts, on both sides
+    low, high = binom.ppf([false_alarm, 1 - false_alarm], repetitions, 0.95)
+    assert np.all((low <= covered) & (covered <= high)), covered

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from sde_grok.checks import MissingExtra, ParameterError, choice, integer
 from sde_grok.fits.competition import at_events, axis_folds, bootstrap
+from sde_grok.fits.noise import DISTRIBUTIONS, Distribution, sandwich, scores
 from sde_grok.fits.relative import determined
 from sde_grok.fits.sample import Sample, subset, varying
 from sde_grok.runs.powers import fit_powers
@@ -39,32 +40,6 @@ Array = NDArray[np.float64]
 
 METHODS = ("aft", "ols")
 MOST_REDRAWN = 10  # bootstrap draws that may fail, for each that is wanted
-
-
-class Distribution(NamedTuple):
-    """A noise distribution: lifelines' model, its location parameter, median/e^location, scale."""
-
-    fitter: str
-    location: str
-    median: Callable[[float], float]
-    scale: Callable[[float], float]
-
-
-def inverse_exp(log_shape: float) -> float:
-    """Scale of the logarithm's noise from the logarithm of a shape parameter."""
-    return math.exp(-log_shape)
-
-
-def weibull_median(log_shape: float) -> float:
-    """Median of a Weibull distribution of scale 1."""
-    return float(math.log(2) ** math.exp(-log_shape))
-
-
-DISTRIBUTIONS = {
-    "lognormal": Distribution("LogNormalAFTFitter", "mu_", lambda _: 1.0, math.exp),
-    "weibull": Distribution("WeibullAFTFitter", "lambda_", weibull_median, inverse_exp),
-    "loglogistic": Distribution("LogLogisticAFTFitter", "alpha_", lambda _: 1.0, inverse_exp),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +110,11 @@ def fit_exponents(sample: Sample, *, method: str = "aft") -> ExponentFit:
 
     Notes
     -----
-    Limits are normal (Wald) for "aft", Student's for "ols". Without censoring the lognormal
-    estimates are those of least squares.
+    Limits are Student's t, with as many degrees of freedom as events less constants. For "ols" all
+    rows have one spread; for "aft" the error is Huber's sandwich, with the same correction for few
+    events, and holds where spread differs from row to row, as it does along the axes of a scan.
+    Both take rows as independent: see `bootstrap_exponents` where cells share what the power law
+    misses. Without censoring the lognormal estimates are those of least squares.
     """
     if choice("method", method, METHODS) == "ols":
         return fit_least_squares(sample)
@@ -148,12 +126,10 @@ def fit_exponents(sample: Sample, *, method: str = "aft") -> ExponentFit:
 
 def fit_least_squares(sample: Sample) -> ExponentFit:
     """Least squares of ln y over events, with limits of Student's t."""
-    from scipy.stats import t  # noqa: PLC0415
-
     events = at_events(sample)
     axes = fitted_axes(events)
     fit = fit_powers(events.y, {name: events.frame[name] for name in axes})
-    wide = float(t.isf(0.025, fit.freedom)) * np.sqrt(np.diag(fit.covariance))
+    wide = stdtrit(fit.freedom, 0.975) * np.sqrt(np.diag(fit.covariance))
     residual = np.log(events.y) - np.log(events.frame[list(axes)].to_numpy()) @ fit.exponents
     scale = math.sqrt(np.sum((residual - residual.mean()) ** 2) / fit.freedom)
     limits = fit.exponents - wide, fit.exponents + wide
@@ -179,28 +155,49 @@ def fitted_axes(sample: Sample) -> tuple[str, ...]:
 def fit_distribution(sample: Sample, name: str) -> ExponentFit | None:
     """Fit the model of one distribution by lifelines; None if it does not converge.
 
-    Columns are standardised and times in units of their mean, or the search may fail.
+    The search is for what least squares leaves, bounds taken as if they were seen, in units of its
+    spread: z = (ln y − x c)/s, fitted as the time eᶻ. From there it is short, whatever the data.
     """
     axes, distribution = fitted_axes(sample), DISTRIBUTIONS[name]
-    logs = np.log(sample.frame[list(axes)].to_numpy())
-    centre, spread, unit = logs.mean(axis=0), logs.std(axis=0), np.mean(np.log(sample.y))
-    columns = dict(zip(axes, ((logs - centre) / spread).T, strict=True))
-    model = converged(distribution.fitter, columns, np.exp(np.log(sample.y) - unit), sample.event)
+    logs, log_y = np.log(sample.frame[list(axes)].to_numpy()), np.log(sample.y)
+    centre, spread = logs.mean(axis=0), logs.std(axis=0)
+    x = np.column_stack([np.ones(len(logs)), (logs - centre) / spread])
+    first = np.linalg.lstsq(x, log_y)[0]
+    left = log_y - x @ first
+    unit = float(np.std(left)) or 1.0
+    columns = dict(zip(axes, x.T[1:], strict=True))
+    model = converged(distribution, columns, np.exp(left / unit), sample.event)
     if model is None:
         return None
-    at = [(distribution.location, axis) for axis in axes]
-    slope = np.asarray(model.params_[at], np.float64) / spread
-    wide = 1.959963984540054 * np.asarray(model.standard_errors_[at], np.float64) / spread
-    location = float(model.params_[distribution.location, "Intercept"])
-    shape = float(model.params_.drop(distribution.location, level=0).iloc[0])
-    constant = math.exp(location + unit - slope @ centre) * distribution.median(shape)
+    at = [(distribution.location, column) for column in ("Intercept", *axes)]
+    ((other, value),) = model.params_.drop(distribution.location, level=0).items()
+    scale, more = math.exp(distribution.sign * value), np.asarray(model.params_[at], np.float64)
+    covariance = np.asarray(model.variance_matrix_.loc[[*at, other], [*at, other]], np.float64)
+    z = (left / unit - x @ more) / scale
+    robust = sandwich(covariance, scores(distribution, z, sample.event, x, scale))
+    wide = unit * half_widths(robust, int(sample.event.sum()))[1:-1] / spread
+    location, *slopes = first + unit * more
+    slope, scale = np.array(slopes) / spread, unit * scale
+    constant = math.exp(location - slope @ centre) * distribution.median(scale)
     limits = slope - wide, slope + wide
-    scale, aic = distribution.scale(shape), float(model.AIC_)
+    jacobian = left / unit - math.log(unit) - (log_y - log_y.mean())  # of eᶻ, by y
+    aic = float(model.AIC_ - 2 * np.sum(jacobian[sample.event]))
     return ExponentFit(axes, slope, *limits, constant, scale, name, aic)
 
 
+def half_widths(covariance: Array, events: int) -> Array:
+    """Half widths of 95 % limits, by as many degrees of freedom as events less constants.
+
+    Censored rows say little of the spread; fitted constants make it too small.
+    """
+    freedom = max(1, events - len(covariance))
+    return np.asarray(
+        stdtrit(freedom, 0.975) * np.sqrt(events / freedom * np.diag(covariance)), np.float64
+    )
+
+
 def converged(
-    fitter: str, columns: dict[str, Array], y: Array, event: NDArray[np.bool_]
+    distribution: Distribution, columns: dict[str, Array], y: Array, event: NDArray[np.bool_]
 ) -> Any | None:
     """A model of lifelines fitted to rows, or None."""
     try:
@@ -215,7 +212,8 @@ def converged(
         for category in (exceptions.ApproximationWarning, exceptions.StatisticalWarning):
             warnings.simplefilter("error", category)
         try:
-            model = getattr(lifelines, fitter)().fit(frame, "y", "event")
+            fitter = getattr(lifelines, distribution.fitter)()
+            model = fitter.fit(frame, "y", "event", fit_options=distribution.options)
         except (exceptions.ConvergenceError, RuntimeWarning, np.linalg.LinAlgError):
             return None
     finite = np.isfinite(model.params_).all() and np.isfinite(model.standard_errors_).all()
