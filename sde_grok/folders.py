@@ -16,7 +16,7 @@ from sde_grok.checks import ParameterError
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["array", "make_whole", "plain", "whole"]
+__all__ = ["array", "compressors", "make_whole", "plain", "whole"]
 
 
 def make_whole(out: Path, name: str, make: Callable[[Path], object]) -> None:
@@ -56,6 +56,13 @@ def whole(out: Path | None, name: str) -> Iterator[None]:
     except (OSError, KeyError, ValueError, RuntimeError) as error:  # Zarr's and its codecs'
         allowed = f"a folder whose {name} is whole ({error})"
         raise ParameterError("out", str(out), allowed) from None
+
+
+def compressors() -> list[Any]:
+    """Codecs of chunks whose damage is seen when they are read."""
+    from zarr.codecs import Crc32cCodec, ZstdCodec  # noqa: PLC0415
+
+    return [ZstdCodec(level=1), Crc32cCodec()]
 
 
 def array(group: zarr.Group, name: str) -> Any:

@@ -33,25 +33,6 @@ batch_size = [4, 8, 16, 32]
 """
 
 
-BASE = {"dim": 3, "rho_start": 2.0, "rho_core": 1.0, "lam": 1.0, "decay": "decoupled", "sigma": 2.0}
-AXES = {"eta": [0.005, 0.01], "batch_size": [4, 8, 16]}
-SMALL = Scan(base=BASE, axes=AXES, paths=40, seed=7)
-TOML = """
-paths = 40
-seed = 7
-[base]
-dim = 3
-rho_start = 2.0
-rho_core = 1.0
-lam = 1.0
-decay = "decoupled"
-sigma = 2.0
-[axes]
-eta = [0.005, 0.01]
-batch_size = [4, 8, 16]
-"""
-
-
 def tree(out):
     """Bytes of all files of a store by their path."""
     root = out / "scan.zarr"

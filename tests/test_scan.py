@@ -10,8 +10,8 @@ from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.escape_times import EscapeTimes
 from sde_grok.scans import Scan, read_scan, scan
 from sde_grok.scans.cell import expected_cost
-from sde_grok.scans.execute import costs
 from sde_grok.scans.forecast import forecast
+from sde_grok.scans.simulations import costs
 
 
 def cell_directly(plan, parameters, n_paths):

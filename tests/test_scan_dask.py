@@ -8,6 +8,7 @@ from distributed import LocalCluster
 from small_scans import MANY, tree
 
 from sde_grok.scans import read_scan, scan
+from sde_grok.scans.networks import NetworkScan
 
 
 @pytest.fixture
@@ -29,6 +30,15 @@ def test_a_cluster_gives_the_bits_of_threads(cluster, plan, tmp_path):
     scan(plan, out=tmp_path / "here", workers=2)
     scan(plan, out=tmp_path / "there", scheduler=cluster.scheduler_address)
     assert tree(tmp_path / "here") == tree(tmp_path / "there")
+
+
+@pytest.mark.slow
+def test_a_cluster_trains_the_networks_of_threads(cluster, tmp_path):
+    base = {"task": "z11", "embedding": 8, "width": 16, "max_steps": 400, "batch_size": 40}
+    networks = NetworkScan(preset="tiny", seeds=2, base=base, axes={"eta": [0.01, 0.03]})
+    here = scan(networks, out=tmp_path / "here", workers=2)
+    there = scan(networks, out=tmp_path / "there", scheduler=cluster.scheduler_address)
+    assert there.identical(here)
 
 
 @pytest.mark.slow

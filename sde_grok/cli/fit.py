@@ -167,7 +167,7 @@ def print_exponents(report: dict[str, Any]) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(title=f"Exponents of {report['response']}", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("axis", "exponent", "95 %", "bootstrap 95 %", "least squares, events alone"):
+    for name in ("axis", "exponent", "95 %", "bootstrap 95 %", "least squares"):
         table.add_column(name, justify="right")
     for name, e in report["exponents"].items():
         drawn = (report["exponents_bootstrap"] or {}).get(name)
@@ -186,6 +186,8 @@ def print_exponents(report: dict[str, Any]) -> None:
         f"error {percent(report['mape_in_sample'])}, held out {percent(report['mape_held_out'])}; "
         f"scatter of seeds {percent(report['seed_floor'])}"
     )
+    if not report["exponents_bootstrap"]:
+        print("Limits take rows as independent; --bootstrap 200 draws whole cells as well.")
 
 
 def interval(limits: Mapping[str, float]) -> str:
@@ -205,24 +207,21 @@ def print_laws(report: dict[str, Any]) -> None:
         title="Laws, fitted to the same rows",
         caption="1 cell: error on the others, with the constant from the middle one.",
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
         pad_edge=False,
     )
     table.add_column("law", no_wrap=True)
     for name in ("error", "95 %", "held out", "1 cell"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("constants", min_width=12)
     for name, law in report["laws"].items():
         low, high = law["mape_in_sample_low"], law["mape_in_sample_high"]
         errors = (law[f"mape_{which}"] for which in ("held_out", "one_cell"))
-        constants = ", ".join(
-            f"{SYMBOLS.get(key, key)} {value:.3g}" for key, value in law["constants"].items()
-        )
         spread = f"{percent(low).removesuffix(' %')} … {percent(high)}"
-        table.add_row(
-            name, percent(law["mape_in_sample"]), spread, *map(percent, errors), constants
-        )
+        table.add_row(name, percent(law["mape_in_sample"]), spread, *map(percent, errors))
     Console().print(table)
+    for name, law in report["laws"].items():
+        if law["constants"]:
+            each = (f"{SYMBOLS.get(key, key)} {x:.3g}" for key, x in law["constants"].items())
+            print(f"{name}: {', '.join(each)}")
 
 
 def percent(x: float) -> str:

@@ -1,4 +1,4 @@
-"""`sde-grok scan`: simulate every cell of a parameter scan."""
+"""`sde-grok scan`: do every cell of a parameter scan, of simulations or of network runs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from sde_grok.scans import Scan, ScanProgress
+    from sde_grok.scans.networks import NetworkScan
 
 __all__ = ["scan"]
 
@@ -38,7 +39,7 @@ def scan(
         option("Only say how many cells there are, and what they are predicted to take.", WHERE),
     ] = False,
 ) -> None:
-    """Simulate every cell of a parameter scan, and keep each as soon as it ends.
+    """Do every cell of a parameter scan, and keep each as soon as it ends.
 
     The same command goes on where it was interrupted, or killed; a store of another scan is left
     alone. `sde-grok fit` fits exponents and laws to what it keeps. A file says what cells share,
@@ -56,21 +57,36 @@ def scan(
         batch_size = [25, 100, 400]
         lam = [3e-3, 1e-2, 3e-2]
 
+    With a preset, cells are networks: base and axes are options of `sde-grok train`, and each
+    combination is trained from so many seeds.
+
+        preset = "tiny"
+        seeds = 3
+        [axes]
+        eta = [3e-3, 1e-2]
+        width = [32, 64]
+
     Example: `sde-grok scan scan.toml --out scan`
     """
     from sde_grok import scans  # noqa: PLC0415
 
     plan = scans.read_scan(file)
     if dry_run:
-        print_forecast(plan, workers)
+        if isinstance(plan, scans.Scan):
+            print_forecast(plan, workers)
+        else:
+            print_network_forecast(plan, workers)
         return
     if out is None:
         raise ParameterError("out", None, "given, but for a dry run")
-    with ended_by_ctrl_c(), bar("cells") as show:
+    unit = "cells" if isinstance(plan, scans.Scan) else "runs"
+    with ended_by_ctrl_c(), bar(unit) as show:
 
         def progress(seen: ScanProgress) -> None:
-            text = f"{seen.done} of {seen.n_cells} cells"
-            show(seen.fraction, text, float(seen.done), "cells")
+            text = f"{seen.done} of {seen.n_cells} {unit}"
+            if seen.damaged:
+                text += f", {seen.damaged} damaged ones again"
+            show(seen.fraction, text, float(seen.done), unit)
 
         cells = scans.scan(
             plan,
@@ -79,7 +95,10 @@ def scan(
             scheduler=scheduler,
             progress=progress if show else None,
         )
-    print_scan(plan, cells, out)
+    if isinstance(plan, scans.Scan):
+        print_scan(plan, cells, out)
+    else:
+        print_networks(cells, out)
 
 
 def print_forecast(plan: Scan, workers: int | None) -> None:
@@ -90,6 +109,23 @@ def print_forecast(plan: Scan, workers: int | None) -> None:
     print(
         f"{seen.n_cells} cells, about {seen.paths:.3g} paths, {duration(seen.seconds)} on this "
         f"machine, {seen.bytes / 1e6:.3g} MB on disk"
+    )
+
+
+def print_network_forecast(plan: NetworkScan, workers: int | None) -> None:
+    """Print what a scan of networks takes at most."""
+    from sde_grok.scans.network_forecast import forecast_networks  # noqa: PLC0415
+
+    with bar("a few steps of each") as show:
+
+        def progress(fraction: float) -> None:
+            if show:
+                show(fraction, "a few steps of each", fraction * plan.n_cells, "runs")
+
+        seen = forecast_networks(plan, workers, progress)
+    print(
+        f"{seen.n_runs} runs of {seen.n_networks} networks, at most {duration(seen.seconds)} on "
+        f"this machine and {seen.bytes / 1e6:.3g} MB on disk: if every run takes its whole budget"
     )
 
 
@@ -121,3 +157,20 @@ def print_scan(plan: Scan, cells: xr.Dataset, out: Path) -> None:
         if missed:
             text = f"{missed} cells have {plan.most_paths} paths and less precision than asked for"
             print(f"warning: {text}", file=sys.stderr)
+
+
+def print_networks(runs: xr.Dataset, out: Path) -> None:
+    """Print what came out of networks, in few lines."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    sizes = {name: n for name, n in runs["status"].sizes.items() if n > 1}
+    table = Table(title="Network runs", show_header=False)
+    table.add_row("runs", " × ".join(f"{n} {name}" for name, n in sizes.items()) or "1")
+    for label, time in (("memorized", "t_mem"), ("grokked", "t_grok"), ("diverged", "diverged_at")):
+        when = runs[time]
+        n = int(when.notnull().sum())
+        steps = f", after {float(when.min()):.4g} … {float(when.max()):.4g} steps" if n else ""
+        table.add_row(label, f"{n} of {when.size}{steps}")
+    table.add_row("kept in", str(out))
+    Console().print(table)

@@ -74,14 +74,14 @@ def imported() -> Any:
 
 
 def of_folder(path: Path) -> pd.DataFrame:
-    """Rows of the runs or the scan in a folder."""
-    readers = {RUNS: run_table, SCAN: path_table}
-    found = [name for name in readers if (path / name).exists()]
-    if len(found) != 1:
+    """Rows of the runs or the scan in a folder; of the runs in its folders, if it has none itself."""
+    runs = [path] if (path / RUNS).exists() else sorted(p.parent for p in path.glob(f"*/{RUNS}"))
+    scanned = (path / SCAN).exists()
+    if scanned == bool(runs):
         allowed = f"a CSV file, or a folder with either {RUNS} or {SCAN}"
         raise ParameterError("data", str(path), allowed)
     try:
-        return readers[found[0]](path)
+        return path_table(path) if scanned else imported().concat(map(run_table, runs))
     except ParameterError as error:
         raise ParameterError("data", error.value, error.allowed) from None
 

@@ -213,6 +213,11 @@ class Experiment:
         """The seeds of a cell."""
         return range(self.seed, self.seed + self.seeds)
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Numbers of η, b, λ and seeds: the grid of runs."""
+        return len(self.eta), len(self.batch_size), len(self.lam), self.seeds
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, by parameter; what `Experiment` takes."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -15,7 +15,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES, attributes
-from sde_grok.folders import array, make_whole, plain, whole
+from sde_grok.folders import array, compressors, make_whole, plain, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.experiment import Experiment
@@ -23,7 +23,7 @@ from sde_grok.networks.lanes import Cell
 from sde_grok.runs.stored import RUNS, labelled, present
 from sde_grok.versions import revision, versions
 
-__all__ = ["Store"]
+__all__ = ["Store", "setup"]
 
 SNAPSHOTS_A_CHUNK = 64
 
@@ -109,6 +109,7 @@ def created(
             shape=tuple(sizes[d] for d in (*CELL, *dims)),
             chunks=(1, 1, 1, 1, *chunk),
             dtype=kind(name, experiment),
+            compressors=compressors(),
             fill_value=PENDING if name == "status" else np.nan,
             dimension_names=(*CELL, *dims),
             attributes=attributes(name),
@@ -144,12 +145,19 @@ def kind(name: str, experiment: Experiment) -> str:
 
 def provenance(experiment: Experiment, lanes: int) -> dict[str, Any]:
     """What is needed to make the same runs again."""
-    device = jax.devices()[0]
     return {
         "experiment": experiment.as_dict(),
         "layers": {name: list(w.shape) for name, w in experiment.shapes.items()},
         "lanes": lanes,
-        "device": f"{device.platform}: {device.device_kind}",
         "revision": revision(),
+        **setup(),
+    }
+
+
+def setup() -> dict[str, Any]:
+    """What the bits of runs hang on, beside what they are of."""
+    device = jax.devices()[0]
+    return {
+        "device": f"{device.platform}: {device.device_kind}",
         "versions": versions("jax", "jaxlib", "optax"),
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import xarray as xr
@@ -19,7 +19,13 @@ from sde_grok.networks.lanes import Cell, compiled, train_lanes
 from sde_grok.networks.store import Store
 from sde_grok.runner import available_threads
 
-__all__ = ["TrainingInterrupted", "TrainingProgress", "train_networks"]
+__all__ = [
+    "TrainingInterrupted",
+    "TrainingProgress",
+    "expected_steps",
+    "train_member",
+    "train_networks",
+]
 
 POLL_SECONDS = 0.1
 GPU_LANES = 32
@@ -175,19 +181,49 @@ def in_threads(
 
 
 def waiting_cells(experiment: Experiment, missing: set[Cell]) -> dict[int, deque[Cell]]:
-    """Cells to be trained by batch size; those that take longest come first.
-
-    The delay is about ∝ 1/(η√λ) on measured runs.
-    """
-
-    def speed(cell: Cell) -> float:
-        return float(experiment.eta[cell[0]] * experiment.lam[cell[2]] ** 0.5)
-
+    """Cells to be trained by batch size; those that take longest come first."""
     queues: dict[int, deque[Cell]] = {}
     for place, batch_size in enumerate(experiment.batch_size):
         cells = sorted(cell for cell in missing if cell[1] == place)
-        queues[batch_size] = deque(sorted(cells, key=speed))
+        queues[batch_size] = deque(sorted(cells, key=lambda c: -expected_steps(experiment, c)))
     return queues
+
+
+def expected_steps(experiment: Experiment, cell: Cell) -> float:
+    """Steps of a run as far as they can be told before: the delay is about ∝ 1/(η√λ), measured.
+
+    The factor is that of z59, some 0.1 to 1; only its order matters where cells are compared.
+    """
+    speed = experiment.eta[cell[0]] * experiment.lam[cell[2]] ** 0.5
+    return min(experiment.max_steps, 1 / speed) if speed > 0 else experiment.max_steps
+
+
+def train_member(
+    experiment: Mapping[str, Any], cell: Cell, *, check: Callable[[], None] | None = None
+) -> Mapping[str, Any]:
+    """Train one run by itself: what `train_networks` keeps of it, with one lane.
+
+    Parameters
+    ----------
+    experiment : mapping
+        Plain values, as of `Experiment.as_dict`, so that other processes can have them.
+    cell : tuple
+        Place of the run on the axes of η, b, λ and seed.
+    check : callable, optional
+        Called after every evaluation; it may raise, to stop.
+    """
+    of = Experiment(**experiment)
+    with floats(of):
+        (run,) = train_lanes(
+            of,
+            compiled(of, of.batch_size[cell[1]], 1),
+            load(of),
+            deque([cell]),
+            lanes=1,
+            stop=threading.Event(),
+            advanced=lambda _: check() if check is not None else None,
+        )
+    return run[1].values()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
-"""Parameter scans of escape simulations: planned, run on threads or machines, kept as they end."""
+"""Parameter scans of escape simulations and of network runs: planned, run on threads or machines, kept as they end."""
 
-from sde_grok.scans.execute import ScanInterrupted, ScanProgress, scan
+from sde_grok.scans.execute import ScanInterrupted, ScanProgress, open_scan, scan
 from sde_grok.scans.plan import Scan, read_scan
-from sde_grok.scans.store import open_scan
 
 __all__ = ["Scan", "ScanInterrupted", "ScanProgress", "open_scan", "read_scan", "scan"]

@@ -22,7 +22,6 @@ from sde_grok.noise import IsotropicNoise
 from sde_grok.optimizer import Optimizer
 from sde_grok.paths import check_time_step, default_time_step
 from sde_grok.problem import Problem
-from sde_grok.runner import Progress
 
 __all__ = ["NAMES", "Cell", "Parameters", "Times", "checked", "expected_cost", "simulate"]
 
@@ -143,9 +142,12 @@ def simulate(
     precision: float | None,
     max_paths: int,
     threads: int,
-    progress: Callable[[Progress], None] | None = None,
+    check: Callable[[], None] | None = None,
 ) -> Times:
-    """Simulate a cell, with more and more paths if a precision is asked for."""
+    """Simulate a cell, with more and more paths if a precision is asked for.
+
+    `check` is called now and then, and may raise to stop it.
+    """
     cell = checked(parameters)
 
     def more(first: int, n: int) -> Times:
@@ -162,7 +164,7 @@ def simulate(
                 seed=seed,
                 dt=cell.dt,
                 threads=threads,
-                progress=progress,
+                progress=None if check is None else lambda _: check(),
             )
         return Times(result.steps, result.status)
 

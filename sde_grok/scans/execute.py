@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-
-from sde_grok.checks import MissingExtra, ParameterError, integer
-from sde_grok.runner import Progress, available_threads
-from sde_grok.scans.cell import Parameters, Times, expected_cost, simulate
+from sde_grok.checks import ParameterError
 from sde_grok.scans.plan import Scan
-from sde_grok.scans.store import Place, Store, open_scan
-from sde_grok.versions import versions
+from sde_grok.scans.pool import Task, executor, run_all
+from sde_grok.scans.simulations import Simulations
+from sde_grok.scans.store import NETWORKS, SCAN, open_cells
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ScanInterrupted", "ScanProgress", "costs", "scan"]
+    from sde_grok.scans.networks import NetworkScan
 
-POLL_SECONDS = 0.1
-CONNECT_SECONDS = 10
-MOST_PENDING = 512  # cells handed out at a time: enough for a cluster, and few to look through
+__all__ = ["ScanInterrupted", "ScanProgress", "open_scan", "scan"]
 
 
 class ScanProgress(NamedTuple):
@@ -36,7 +26,7 @@ class ScanProgress(NamedTuple):
     Attributes
     ----------
     done, n_cells : int
-        Cells that are there, and cells in all.
+        Cells that are there, and cells in all; runs, of networks.
     fraction : float
         Part of the work that is done, by its expected cost.
     damaged : int
@@ -60,27 +50,24 @@ class ScanInterrupted(KeyboardInterrupt):
         )
 
 
-class Stopped(Exception):
-    """A cell was told to stop."""
-
-
 def scan(
-    plan: Scan,
+    plan: Scan | NetworkScan,
     *,
     out: Path,
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Callable[[ScanProgress], None] | None = None,
 ) -> xr.Dataset:
-    """Simulate every cell of a scan that is not yet in the folder.
+    """Do every cell of a scan that is not yet in the folder: simulate it, or train its runs.
 
     Parameters
     ----------
-    plan : Scan
-        The cells.
+    plan : Scan or NetworkScan
+        The cells; of networks, each run is one.
     out : Path
-        Folder to keep the cells in, each as soon as it ends: scan.zarr. Cells that it holds already
-        are not done again; damaged ones are.
+        Folder to keep the cells in, each as soon as it ends: scan.zarr, or runs.zarr as
+        `train_networks` has it, in a folder for each network if there are more. Cells that it holds
+        already are not done again; damaged ones are.
     workers : int, optional
         Cells at a time on this machine; by default one a processor.
     scheduler : str, optional
@@ -110,129 +97,84 @@ def scan(
     """
     if scheduler is not None and workers is not None:
         raise ParameterError("workers", workers, "left out with a scheduler, which has its own")
-    places = dict(zip(np.ndindex(plan.shape), plan.cells(), strict=True))
-    with executor(workers, scheduler, len(places)) as (pool, threads):
-        store = Store(plan, out)
-        cost = costs(plan)
-        total, left = sum(cost.values()), sum(cost[place] for place in store.missing)
-        waiting = sorted(store.missing, key=lambda p: (-cost[p], p))
+    kind = kind_of(plan)
+    with executor(workers, scheduler, plan.n_cells, kind.setup) as (pool, threads):
+        work: Work = kind(plan, out)
+        total = sum(work.costs.values())
+        left = sum(work.costs[cell] for cell in work.missing)
+        waiting = sorted(work.missing, key=lambda cell: (-work.costs[cell], cell))
 
-        def put(place: Place, times: Times) -> None:
+        def put(cell: Any, result: Any) -> None:
             nonlocal left
-            store.put(place, times)
-            left -= cost[place]
+            work.put(cell, result)
+            left -= work.costs[cell]
 
         def seen() -> ScanProgress:
-            done = len(places) - len(store.missing)
-            return ScanProgress(done, len(places), 1 - left / total, len(store.damaged))
+            done = plan.n_cells - len(work.missing)
+            return ScanProgress(done, plan.n_cells, 1 - left / total, len(work.damaged))
 
         def tick() -> None:
             if progress is not None:
                 progress(seen())
 
-        tasks = ((place, task(plan, places[place], threads)) for place in waiting)
         try:
-            run_all(pool, tasks, put, tick)
+            run_all(pool, ((cell, work.task(cell, threads)) for cell in waiting), put, tick)
         except KeyboardInterrupt:
             raise ScanInterrupted(seen(), out) from None
-    return open_scan(out)
+        return work.finish()
 
 
-def costs(plan: Scan) -> dict[Place, float]:
-    """Normals that each cell is expected to draw."""
-    how = (plan.paths, plan.precision, plan.most_paths)
-    each = zip(np.ndindex(plan.shape), plan.cells(), strict=True)
-    return {place: math.prod(expected_cost(cell, *how)) for place, cell in each}
+class Work(Protocol):
+    """What a scan has to do: cells, each done once, wherever.
+
+    `setup` is what must be the same wherever a cell is done; `costs` are of all cells; `damaged`
+    are those that were there and have to be done again.
+    """
+
+    setup: Callable[[], Mapping[str, Any]]
+    costs: Mapping[Any, float]
+
+    @property
+    def missing(self) -> Collection[Any]: ...
+    @property
+    def damaged(self) -> Collection[Any]: ...
+    def task(self, cell: Any, threads: int) -> Task: ...
+    def put(self, cell: Any, result: Any) -> None: ...
+    def finish(self) -> xr.Dataset: ...
 
 
-def task(plan: Scan, cell: Parameters, threads: int) -> dict[str, Any]:
-    """What `simulate` needs for a cell, to be sent to another process."""
-    return {
-        "parameters": dict(cell),
-        "seed": plan.seed_of(cell),
-        "paths": plan.paths,
-        "precision": plan.precision,
-        "max_paths": plan.most_paths,
-        "threads": threads,
-    }
+def kind_of(plan: Scan | NetworkScan) -> Any:
+    """What does the work of a plan; what networks need is loaded for them alone."""
+    if isinstance(plan, Scan):
+        return Simulations
+    from sde_grok.scans.networks import Trainings  # noqa: PLC0415
+
+    return Trainings
 
 
-def run_all(
-    pool: Executor,
-    tasks: Iterator[tuple[Place, Mapping[str, Any]]],
-    put: Callable[[Place, Times], None],
-    tick: Callable[[], None],
-) -> None:
-    """Do the tasks in the order in which they come, and put each result away as it ends."""
-    stop = threading.Event()
-    submit = local_submit(pool, stop) if isinstance(pool, ThreadPoolExecutor) else remote(pool)
-    pending: dict[Future[Times], Place] = {}
-    try:
-        while True:
-            for place, task in islice(tasks, MOST_PENDING - len(pending)):
-                pending[submit(task)] = place
-            if not pending:
-                break
-            ended, _ = wait(pending, POLL_SECONDS, "FIRST_COMPLETED")
-            for future in ended:
-                put(pending.pop(future), future.result())
-            tick()
-    except BaseException:
-        stop.set()
-        for future in pending:
-            future.cancel()
-        raise
+def open_scan(out: Path) -> xr.Dataset:
+    """Read the scan in a folder, finished or not.
 
+    Parameters
+    ----------
+    out : Path
+        Folder that `scan` was given.
 
-def local_submit(
-    pool: Executor, stop: threading.Event
-) -> Callable[[Mapping[str, Any]], Future[Times]]:
-    """Submit to threads, which look now and then whether to stop."""
+    Returns
+    -------
+    Dataset
+        Of simulations, dimensions are the swept axes (or "cell", if they are paired) and `path`.
+        Paths are read when they are asked for; means with their standard errors are there, nan for
+        a cell that is not. Damaged cells count as not there. Of networks, dimensions are those of
+        `train_networks`, and the other swept axes (or "cell").
 
-    def look(_: Progress) -> None:
-        if stop.is_set():
-            raise Stopped
+    Raises
+    ------
+    ParameterError
+        If there is no scan, or it is damaged.
+    """
+    if (out / SCAN).exists() or not (out / NETWORKS).exists():
+        return open_cells(out)
+    from sde_grok.scans.networks import open_network_scan  # noqa: PLC0415
 
-    return lambda task: pool.submit(simulate, **task, progress=look)
-
-
-def remote(pool: Executor) -> Callable[[Mapping[str, Any]], Future[Times]]:
-    """Submit to other processes."""
-    return lambda task: pool.submit(simulate, **task)
-
-
-@contextmanager
-def executor(
-    workers: int | None, scheduler: str | None, n_cells: int
-) -> Iterator[tuple[Executor, int]]:
-    """Give what runs the cells, and the threads that each cell has."""
-    if scheduler is None:
-        there = available_threads()
-        workers = there if workers is None else integer("workers", workers, low=1, high=4096)
-        workers = min(workers, n_cells)
-        with ThreadPoolExecutor(workers) as pool:
-            yield pool, max(1, there // workers)
-        return
-    with client(scheduler) as connected:
-        here, others = versions(), connected.run(versions)
-        for worker, found in others.items():
-            if found != here:
-                raise ParameterError("scheduler", scheduler, f"of workers with {here}: {worker}")
-        yield connected.get_executor(pure=False, retries=10), 1
-
-
-@contextmanager
-def client(scheduler: str) -> Iterator[Any]:
-    """Connect to a Dask cluster."""
-    try:
-        from distributed import Client  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtra("scan", ["distributed"]) from None
-    try:
-        connect: Any = Client
-        connected = connect(scheduler, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError, TypeError) as error:
-        allowed = f"the address of a Dask scheduler ({error})"
-        raise ParameterError("scheduler", scheduler, allowed) from None
-    with connected:
-        yield connected
+    return open_network_scan(out)

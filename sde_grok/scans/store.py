@@ -14,7 +14,7 @@ import numpy as np
 from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import attributes
 from sde_grok.escape_times import EscapeTimes, Status
-from sde_grok.folders import array, make_whole, plain, whole
+from sde_grok.folders import array, compressors, make_whole, plain, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.scans.cell import Times, checked
 from sde_grok.scans.plan import Scan
@@ -23,14 +23,13 @@ from sde_grok.versions import revision, versions
 try:
     import xarray as xr
     import zarr
-    from zarr.codecs import Crc32cCodec, ZstdCodec
     from zarr.storage import LocalStore
 except ImportError:
     raise MissingExtra("scan", ["xarray", "zarr"]) from None
 
-__all__ = ["SCAN", "Place", "Store", "open_scan"]
+__all__ = ["NETWORKS", "SCAN", "Place", "Store", "open_cells"]
 
-SCAN = "scan.zarr"
+SCAN, NETWORKS = "scan.zarr", "networks.json"
 FORMAT = 1
 PER_PATH = {"escape_steps": "float64", "status": "int8"}
 SUMMARY = {
@@ -139,7 +138,7 @@ def create(store: LocalStore, scan: Scan) -> None:
             shape=(*scan.shape, scan.most_paths),
             chunks=(*(1 for _ in scan.shape), scan.most_paths),
             dtype=dtype,
-            compressors=[ZstdCodec(level=1), Crc32cCodec()],
+            compressors=compressors(),
             fill_value=PENDING if name == "status" else np.nan,
             dimension_names=(*scan.dims, "path"),
             attributes=attributes(name),
@@ -176,26 +175,8 @@ def provenance(scan: Scan) -> dict[str, Any]:
     }
 
 
-def open_scan(out: Path) -> xr.Dataset:
-    """Read the scan in a folder, finished or not.
-
-    Parameters
-    ----------
-    out : Path
-        Folder that `scan` was given.
-
-    Returns
-    -------
-    Dataset
-        Dimensions are the swept axes (or "cell", if they are paired) and `path`. Paths are read
-        when they are asked for; means with their standard errors are there, nan for a cell that is
-        not. Damaged cells count as not there.
-
-    Raises
-    ------
-    ParameterError
-        If there is no scan, or it is damaged.
-    """
+def open_cells(out: Path) -> xr.Dataset:
+    """Read the simulations in a folder; see `sde_grok.scans.open_scan`."""
     group = opened(out, "r")
     data = labelled(group)
     dims = data["escape_steps"].dims[:-1]

@@ -1,0 +1,87 @@
+"""Swept axes: lists and ranges, all combinations of their values or pairs of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from sde_grok.checks import ParameterError, choice, integer, number
+
+__all__ = ["axes_of", "base_of", "combinations"]
+
+COMBINE = ("grid", "paired")
+MOST_CELLS = 10**6
+RANGE = "a list of distinct values, or a table with log or linear = [first, last] and n >= 2"
+WHOLE = {"batch_size", "dim", "max_steps", "embedding", "width", "heads", "hold"}
+
+Axes = Mapping[str, tuple[Any, ...]]
+
+
+def base_of(base: Any, names: Collection[str]) -> dict[str, Any]:
+    """Return what all cells share, in the order of the names."""
+    if not isinstance(base, Mapping):
+        raise ParameterError("base", base, "a table of parameters")
+    for name in base:
+        choice("base", name, tuple(names))
+    return {name: base[name] for name in sorted(base)}
+
+
+def axes_of(
+    axes: Any, names: Collection[str], base: Mapping[str, Any], combine: str
+) -> dict[str, tuple[Any, ...]]:
+    """Return the values of each axis, checked but for what the parameters allow."""
+    if not isinstance(axes, Mapping):
+        raise ParameterError("axes", axes, "a table of parameters")
+    for name in axes:
+        choice("axes", name, tuple(names))
+    if both := sorted(set(base) & set(axes)):
+        raise ParameterError("axes", both[0], "in one of base and axes, not in both")
+    found = {name: axis(name, values) for name, values in axes.items()}
+    sizes = [len(values) for values in found.values()]
+    paired = choice("combine", combine, COMBINE) == "paired"
+    if paired and len(set(sizes)) > 1:
+        raise ParameterError("axes", sizes, "of one length if they are paired")
+    if (n := sizes[0] if paired and sizes else math.prod(sizes)) > MOST_CELLS:
+        raise ParameterError("axes", sizes, f"at most {MOST_CELLS} cells, not {n}")
+    return found
+
+
+def combinations(axes: Axes, combine: str) -> list[dict[str, Any]]:
+    """Values of the axes cell by cell, the last axis fastest; one cell if there is no axis."""
+    together = zip if combine == "paired" and axes else itertools.product
+    return [dict(zip(axes, values, strict=True)) for values in together(*axes.values())]
+
+
+def axis(name: str, values: Any) -> tuple[Any, ...]:
+    """Return the distinct values of an axis: a list, or a range on a log or linear scale."""
+    if isinstance(values, Mapping):
+        values = spaced(name, values)
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if not isinstance(values, (list, tuple, range)) or len(values) == 0:
+        raise ParameterError(name, values, RANGE)
+    found = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+    if any(isinstance(value, (list, tuple, dict)) for value in found):
+        raise ParameterError(name, values, RANGE)
+    if len(set(found)) < len(found) or len({isinstance(value, str) for value in found}) > 1:
+        raise ParameterError(name, values, RANGE)
+    return found
+
+
+def spaced(name: str, values: Mapping[str, Any]) -> list[Any]:
+    """Return n values from the first to the last; whole numbers if the parameter is one."""
+    kinds = sorted(set(values) - {"n"})
+    if kinds not in (["log"], ["linear"]) or np.shape(values[kinds[0]]) != (2,):
+        raise ParameterError(name, dict(values), RANGE)
+    n = integer(name, values.get("n", 0), low=2, high=MOST_CELLS)
+    low = 0 if kinds == ["log"] else -math.inf
+    ends = [number(name, end, low=low, open_low=low == 0) for end in values[kinds[0]]]
+    make: Any = np.geomspace if kinds == ["log"] else np.linspace
+    found = [float(x) for x in make(*ends, n)]
+    if name in WHOLE:
+        return [round(x) for x in found]
+    return [float(f"{x:.12g}") for x in found]  # 1e-3, not 0.0010000000000000002

@@ -1,0 +1,69 @@
+"""The cells of a scan of escape simulations, as work to be done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sde_grok.scans.cell import Times, expected_cost, simulate
+from sde_grok.scans.plan import Scan
+from sde_grok.scans.store import Place, Store, open_cells
+from sde_grok.versions import versions
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Simulations", "costs"]
+
+
+class Simulations:
+    """The cells of a scan in a folder; see `sde_grok.scans.execute.Work`."""
+
+    setup = staticmethod(versions)
+
+    def __init__(self, plan: Scan, out: Path) -> None:
+        self.plan, self.out = plan, out
+        self.store = Store(plan, out)
+        self.cells = dict(zip(np.ndindex(plan.shape), plan.cells(), strict=True))
+        self.costs = costs(plan)
+
+    @property
+    def missing(self) -> set[Place]:
+        """Cells that are not there."""
+        return self.store.missing
+
+    @property
+    def damaged(self) -> list[Place]:
+        """Cells that were found damaged."""
+        return self.store.damaged
+
+    def task(self, place: Place, threads: int) -> tuple[Callable[..., Times], dict[str, Any]]:
+        """What simulates a cell, to be sent to another process."""
+        plan, cell = self.plan, self.cells[place]
+        return simulate, {
+            "parameters": dict(cell),
+            "seed": plan.seed_of(cell),
+            "paths": plan.paths,
+            "precision": plan.precision,
+            "max_paths": plan.most_paths,
+            "threads": threads,
+        }
+
+    def put(self, place: Place, times: Times) -> None:
+        """Keep a cell."""
+        self.store.put(place, times)
+
+    def finish(self) -> xr.Dataset:
+        """Read all cells."""
+        return open_cells(self.out)
+
+
+def costs(plan: Scan) -> dict[Place, float]:
+    """Normals that each cell is expected to draw."""
+    how = (plan.paths, plan.precision, plan.most_paths)
+    each = zip(np.ndindex(plan.shape), plan.cells(), strict=True)
+    return {place: math.prod(expected_cost(cell, *how)) for place, cell in each}
