@@ -36,6 +36,8 @@ def test_json_of_the_reference_runs(capsys):
     assert estimates == {"eta": -0.833, "lam": -0.497, "batch_size": -0.107}
     for e in found["exponents"].values():
         assert e["low"] < e["estimate"] < e["high"]
+    for name, by_cell in found["exponents_by_cell"].items():
+        assert by_cell["low"] < found["exponents"][name]["low"]  # the law misses cells as a whole
     assert round(found["mape_in_sample"], 3) == 0.188
     assert round(found["seed_floor"], 3) == 0.061
     assert found["mape_held_out"] > found["mape_in_sample"]

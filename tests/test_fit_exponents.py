@@ -22,8 +22,8 @@ from sde_grok.fits.exponents import (
     held_out,
     mape,
 )
-from sde_grok.fits.noise import DISTRIBUTIONS
-from sde_grok.fits.sample import Sample, sample
+from sde_grok.fits.sample import Sample, sample, subset
+from sde_grok.fits.survival import DISTRIBUTIONS
 from sde_grok.fits.table import load_table
 
 TRUE = np.array([-1.0, -0.5, -0.5])
@@ -283,3 +283,38 @@ def test_survival_intervals_cover_where_spread_grows_along_an_axis():
     false_alarm = 1e-3 / 6  # of three counts, on both sides
     low, high = binom.ppf([false_alarm, 1 - false_alarm], repetitions, 0.95)
     assert np.all((low <= covered) & (covered <= high)), covered
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+@pytest.mark.parametrize("method", ["aft", "ols"])
+def test_limits_by_cell_cover_where_cells_share_what_is_missed(method):
+    repetitions, covered = 100, {"cell": np.zeros(3), "row": np.zeros(3)}
+    frame = pd.DataFrame([p for p in POINTS for _ in range(3)], columns=[*AXES, "seed"])
+    cell = frame.groupby(AXES).ngroup().to_numpy()  # 75 cells of six rows
+    logs = np.log(frame[AXES].to_numpy())
+    for seed in range(repetitions):
+        rng = np.random.default_rng(9000 + seed)
+        noise = 0.1 * rng.standard_normal(len(frame)) + 0.3 * rng.standard_normal(75)[cell]
+        log_y = logs @ TRUE + noise
+        last = np.quantile(log_y, 0.8)
+        rows = Sample("delay", np.exp(np.minimum(log_y, last)), log_y <= last, frame, cell)
+        if method == "aft":
+            fit = fit_distribution(rows, "lognormal")
+        else:
+            every = np.ones(len(frame), bool)
+            fit = fit_exponents(Sample("delay", np.exp(log_y), every, frame, cell), method="ols")
+        covered["cell"] += (fit.low_by_cell <= TRUE) & (fit.high_by_cell >= TRUE)
+        covered["row"] += (fit.low <= TRUE) & (fit.high >= TRUE)
+    false_alarm = 1e-3 / 12  # of six counts, on both sides
+    low, high = binom.ppf([false_alarm, 1 - false_alarm], repetitions, 0.95)
+    assert np.all((low <= covered["cell"]) & (covered["cell"] <= high)), covered
+    assert np.all(covered["row"] < low), covered
+
+
+def test_limits_by_cell_need_more_cells_than_constants():
+    few = synthetic(0, 0)
+    rows = np.isin(few.cell, [0, 1, 5, 27])
+    fit = fit_exponents(subset(few, rows), method="ols")
+    assert np.all(np.isinf(fit.low_by_cell) & np.isinf(fit.high_by_cell))
+    assert np.all(np.isfinite(fit.low))

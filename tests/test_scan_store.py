@@ -175,6 +175,7 @@ def test_a_full_disk_is_a_line_and_leaves_a_valid_store(written, tmp_path):
     assert ran.returncode == 2
     assert ran.stderr.startswith("error: ")
     assert ran.stderr.count("\n") == 1
+    assert "0 of 20 cells are kept" in ran.stderr
     assert int((open_scan(first)["n_paths"] > 0).sum()) == 0
     scan(read_scan(file), out=first)
     assert tree(first) == tree(second)

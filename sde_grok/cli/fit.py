@@ -125,6 +125,12 @@ def summary(
         "n_censored": int((~rows.event).sum()) + unused,
         "n_left_out": dict(rows.left_out),
         "exponents": exponents(found),
+        "exponents_by_cell": {
+            name: {"low": float(low), "high": float(high)}
+            for name, low, high in zip(
+                found.names, found.low_by_cell, found.high_by_cell, strict=True
+            )
+        },
         "exponents_ols": exponents(fit_exponents(rows, method="ols")),
         "exponents_bootstrap": limits(drawn) if drawn else None,
         "constant": found.constant,
@@ -166,18 +172,26 @@ def print_exponents(report: dict[str, Any]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title=f"Exponents of {report['response']}", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("axis", "exponent", "95 %", "bootstrap 95 %", "least squares"):
-        table.add_column(name, justify="right")
+    drawn = report["exponents_bootstrap"] or {}
+    table = Table(
+        title=f"Exponents of {report['response']}",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for name in ("axis", "exponent", "95 % by row", "95 % by cell", "bootstrap", "least squares"):
+        if name != "bootstrap" or drawn:
+            table.add_column(name, justify="right", no_wrap=True)
     for name, e in report["exponents"].items():
-        drawn = (report["exponents_bootstrap"] or {}).get(name)
+        digits = max(3, 1 - math.floor(math.log10(max(e["high"] - e["low"], 1e-15))))
         ols = report["exponents_ols"].get(name)
         table.add_row(
             SYMBOLS[name],
-            f"{e['estimate']:.3f}",
-            interval(e),
-            interval(drawn) if drawn else "–",
-            f"{ols['estimate']:.3f}" if ols else "–",
+            f"{e['estimate']:.{digits}f}",
+            interval(e, digits),
+            interval(report["exponents_by_cell"][name], digits),
+            *([interval(drawn[name], digits)] if drawn else []),
+            f"{ols['estimate']:.{digits}f}" if ols else "–",
         )
     Console().print(table)
     print(
@@ -186,13 +200,14 @@ def print_exponents(report: dict[str, Any]) -> None:
         f"error {percent(report['mape_in_sample'])}, held out {percent(report['mape_held_out'])}; "
         f"scatter of seeds {percent(report['seed_floor'])}"
     )
-    if not report["exponents_bootstrap"]:
-        print("Limits take rows as independent; --bootstrap 200 draws whole cells as well.")
+    print("By row: as if rows were independent. By cell: rows of a cell share what the law misses.")
 
 
-def interval(limits: Mapping[str, float]) -> str:
-    """Low … high."""
-    return f"{limits['low']:.3f} … {limits['high']:.3f}"
+def interval(limits: Mapping[str, float], digits: int) -> str:
+    """Low … high; a dash if nothing is known."""
+    if not math.isfinite(limits["low"]):
+        return "–"
+    return f"{limits['low']:.{digits}f} … {limits['high']:.{digits}f}"
 
 
 def print_laws(report: dict[str, Any]) -> None:

@@ -8,26 +8,24 @@ without them exponents come out too small: long times are the ones that go unsee
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from sde_grok.checks import MissingExtra, ParameterError, choice, integer
+from sde_grok.checks import ParameterError, choice, integer
 from sde_grok.fits.competition import at_events, axis_folds, bootstrap
-from sde_grok.fits.noise import DISTRIBUTIONS, Distribution, sandwich, scores
 from sde_grok.fits.relative import determined
 from sde_grok.fits.sample import Sample, subset, varying
-from sde_grok.runs.powers import fit_powers
+from sde_grok.fits.survival import DISTRIBUTIONS, by_cell, by_row, regress
+from sde_grok.runs.powers import least_squares
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "DISTRIBUTIONS",
     "Bootstrap",
     "ExponentFit",
     "bootstrap_exponents",
@@ -52,6 +50,9 @@ class ExponentFit:
         The axes that vary.
     estimate, low, high : (k,) arrays
         Exponents, and their 95 % confidence limits, which take rows as independent.
+    low_by_cell, high_by_cell : (k,) arrays
+        Limits that take cells as independent: the rows of one share what the power law misses, and
+        more of them do not tell more about it. Infinite if there are no more cells than constants.
     constant : float
         C of the median, in units of the response.
     scale : float
@@ -67,6 +68,8 @@ class ExponentFit:
     estimate: Array
     low: Array
     high: Array
+    low_by_cell: Array
+    high_by_cell: Array
     constant: float
     scale: float
     distribution: str
@@ -113,8 +116,8 @@ def fit_exponents(sample: Sample, *, method: str = "aft") -> ExponentFit:
     Limits are Student's t, with as many degrees of freedom as events less constants. For "ols" all
     rows have one spread; for "aft" the error is Huber's sandwich, with the same correction for few
     events, and holds where spread differs from row to row, as it does along the axes of a scan.
-    Both take rows as independent: see `bootstrap_exponents` where cells share what the power law
-    misses. Without censoring the lognormal estimates are those of least squares.
+    Limits by cell are of the sandwich of cells, with as many degrees of freedom as cells that have
+    an event, less constants. Without censoring the lognormal estimates are those of least squares.
     """
     if choice("method", method, METHODS) == "ols":
         return fit_least_squares(sample)
@@ -128,12 +131,21 @@ def fit_least_squares(sample: Sample) -> ExponentFit:
     """Least squares of ln y over events, with limits of Student's t."""
     events = at_events(sample)
     axes = fitted_axes(events)
-    fit = fit_powers(events.y, {name: events.frame[name] for name in axes})
-    wide = stdtrit(fit.freedom, 0.975) * np.sqrt(np.diag(fit.covariance))
-    residual = np.log(events.y) - np.log(events.frame[list(axes)].to_numpy()) @ fit.exponents
-    scale = math.sqrt(np.sum((residual - residual.mean()) ** 2) / fit.freedom)
-    limits = fit.exponents - wide, fit.exponents + wide
-    return ExponentFit(axes, fit.exponents, *limits, math.exp(float(residual.mean())), scale, "ols")
+    x, log_y = design(events, axes), np.log(events.y)
+    constants, covariance, freedom = least_squares(x, log_y)
+    left = log_y - x @ constants
+    variance = np.sum(left**2) / freedom
+    wide = float(stdtrit(freedom, 0.975)) * np.sqrt(np.diag(covariance))[1:]
+    cells = by_cell(covariance, left[:, None] * x / variance, events.cell, events.event)[1:]
+    return ExponentFit(
+        axes,
+        constants[1:],
+        *limits(constants[1:], wide),
+        *limits(constants[1:], cells),
+        math.exp(constants[0]),
+        math.sqrt(variance),
+        "ols",
+    )
 
 
 def fitted_axes(sample: Sample) -> tuple[str, ...]:
@@ -145,79 +157,45 @@ def fitted_axes(sample: Sample) -> tuple[str, ...]:
     if events.y.size < len(axes) + 2:
         allowed = f"rows of which at least {len(axes) + 2} are not censored, for {', '.join(axes)}"
         raise ParameterError("data", f"{events.y.size} events", allowed)
-    logs = np.log(events.frame[list(axes)].to_numpy())
-    if not determined(np.column_stack([np.ones(len(logs)), logs - logs.mean(axis=0)])):
+    x = design(events, axes)
+    x[:, 1:] -= x[:, 1:].mean(axis=0)
+    if not determined(x):
         allowed = f"rows whose events tell {', '.join(axes)} apart (they vary together, or not)"
         raise ParameterError("data", f"{events.y.size} events", allowed)
     return axes
 
 
 def fit_distribution(sample: Sample, name: str) -> ExponentFit | None:
-    """Fit the model of one distribution by lifelines; None if it does not converge.
-
-    The search is for what least squares leaves, bounds taken as if they were seen, in units of its
-    spread: z = (ln y − x c)/s, fitted as the time eᶻ. From there it is short, whatever the data.
-    """
-    axes, distribution = fitted_axes(sample), DISTRIBUTIONS[name]
-    logs, log_y = np.log(sample.frame[list(axes)].to_numpy()), np.log(sample.y)
-    centre, spread = logs.mean(axis=0), logs.std(axis=0)
-    x = np.column_stack([np.ones(len(logs)), (logs - centre) / spread])
-    first = np.linalg.lstsq(x, log_y)[0]
-    left = log_y - x @ first
-    unit = float(np.std(left)) or 1.0
-    columns = dict(zip(axes, x.T[1:], strict=True))
-    model = converged(distribution, columns, np.exp(left / unit), sample.event)
-    if model is None:
+    """Fit the model of one distribution; None if it does not converge."""
+    axes = fitted_axes(sample)
+    x = design(sample, axes)
+    found = regress(x, np.log(sample.y), sample.event, name)
+    if found is None:
         return None
-    at = [(distribution.location, column) for column in ("Intercept", *axes)]
-    ((other, value),) = model.params_.drop(distribution.location, level=0).items()
-    scale, more = math.exp(distribution.sign * value), np.asarray(model.params_[at], np.float64)
-    covariance = np.asarray(model.variance_matrix_.loc[[*at, other], [*at, other]], np.float64)
-    z = (left / unit - x @ more) / scale
-    robust = sandwich(covariance, scores(distribution, z, sample.event, x, scale))
-    wide = unit * half_widths(robust, int(sample.event.sum()))[1:-1] / spread
-    location, *slopes = first + unit * more
-    slope, scale = np.array(slopes) / spread, unit * scale
-    constant = math.exp(location - slope @ centre) * distribution.median(scale)
-    limits = slope - wide, slope + wide
-    jacobian = left / unit - math.log(unit) - (log_y - log_y.mean())  # of eᶻ, by y
-    aic = float(model.AIC_ - 2 * np.sum(jacobian[sample.event]))
-    return ExponentFit(axes, slope, *limits, constant, scale, name, aic)
-
-
-def half_widths(covariance: Array, events: int) -> Array:
-    """Half widths of 95 % limits, by as many degrees of freedom as events less constants.
-
-    Censored rows say little of the spread; fitted constants make it too small.
-    """
-    freedom = max(1, events - len(covariance))
-    return np.asarray(
-        stdtrit(freedom, 0.975) * np.sqrt(events / freedom * np.diag(covariance)), np.float64
+    estimate = found.coefficients[1:]
+    rows = by_row(found.covariance, found.scores, int(sample.event.sum()))[1:-1]
+    cells = by_cell(found.covariance, found.scores, sample.cell, sample.event)[1:-1]
+    return ExponentFit(
+        axes,
+        estimate,
+        *limits(estimate, rows),
+        *limits(estimate, cells),
+        math.exp(found.coefficients[0]) * DISTRIBUTIONS[name].median(found.scale),
+        found.scale,
+        name,
+        found.aic,
     )
 
 
-def converged(
-    distribution: Distribution, columns: dict[str, Array], y: Array, event: NDArray[np.bool_]
-) -> Any | None:
-    """A model of lifelines fitted to rows, or None."""
-    try:
-        import lifelines  # noqa: PLC0415
-        import pandas as pd  # noqa: PLC0415
-        from lifelines import exceptions  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtra("scan", ["lifelines"]) from None
-    frame = pd.DataFrame({**columns, "y": y, "event": event})
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        for category in (exceptions.ApproximationWarning, exceptions.StatisticalWarning):
-            warnings.simplefilter("error", category)
-        try:
-            fitter = getattr(lifelines, distribution.fitter)()
-            model = fitter.fit(frame, "y", "event", fit_options=distribution.options)
-        except (exceptions.ConvergenceError, RuntimeWarning, np.linalg.LinAlgError):
-            return None
-    finite = np.isfinite(model.params_).all() and np.isfinite(model.standard_errors_).all()
-    return model if finite else None
+def design(sample: Sample, axes: tuple[str, ...]) -> Array:
+    """Columns of the power law's logarithm."""
+    logs = np.log(sample.frame[list(axes)].to_numpy(np.float64))
+    return np.column_stack([np.ones(len(logs)), logs])
+
+
+def limits(estimate: Array, wide: Array) -> tuple[Array, Array]:
+    """Low and high."""
+    return estimate - wide, estimate + wide
 
 
 def refit(sample: Sample, distribution: str) -> ExponentFit | None:

@@ -44,10 +44,13 @@ class ScanInterrupted(KeyboardInterrupt):
 
     def __init__(self, progress: ScanProgress, out: Path) -> None:
         self.progress = progress
-        super().__init__(
-            f"interrupted: {progress.done} of {progress.n_cells} cells are kept in {out}; "
-            "the same command goes on"
-        )
+        super().__init__(f"interrupted: {kept(progress, out)}")
+
+
+def kept(progress: ScanProgress, out: Path) -> str:
+    """What is there after a stop."""
+    cells = f"{progress.done} of {progress.n_cells} cells"
+    return f"{cells} are kept in {out}; the same command goes on"
 
 
 def scan(
@@ -121,6 +124,8 @@ def scan(
             run_all(pool, ((cell, work.task(cell, threads)) for cell in waiting), put, tick)
         except KeyboardInterrupt:
             raise ScanInterrupted(seen(), out) from None
+        except OSError as error:
+            raise OSError(f"{error.strerror or error}: {kept(seen(), out)}") from error
         return work.finish()
 
 
