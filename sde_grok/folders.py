@@ -16,7 +16,10 @@ from sde_grok.checks import ParameterError
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["array", "compressors", "make_whole", "plain", "whole"]
+__all__ = ["NETWORKS", "RUNS", "SCAN", "array", "compressors", "make_whole", "plain", "whole"]
+
+# What a folder may hold: runs, the cells of a scan of simulations, what a scan of networks is.
+RUNS, SCAN, NETWORKS = "runs.zarr", "scan.zarr", "networks.json"
 
 
 def make_whole(out: Path, name: str, make: Callable[[Path], object]) -> None:

@@ -10,10 +10,10 @@ import xarray as xr
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import VARIABLES, each_run, escape_times
 from sde_grok.escape_times import Status
+from sde_grok.folders import RUNS
 from sde_grok.networks import Experiment, TrainingInterrupted, open_runs, train_networks
 from sde_grok.networks.measure import Measured
 from sde_grok.networks.record import Record, sketch
-from sde_grok.runs.stored import RUNS
 
 SHORT = Experiment(
     task="z7",

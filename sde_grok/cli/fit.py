@@ -179,7 +179,7 @@ def print_exponents(report: dict[str, Any]) -> None:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    for name in ("axis", "exponent", "95 % by row", "95 % by cell", "bootstrap", "least squares"):
+    for name in ("axis", "exponent", "95 % by row", "95 % by cell", "bootstrap", "OLS"):
         if name != "bootstrap" or drawn:
             table.add_column(name, justify="right", no_wrap=True)
     for name, e in report["exponents"].items():

@@ -70,7 +70,10 @@ def scan(
     """
     from sde_grok import scans  # noqa: PLC0415
 
-    plan = scans.read_scan(file)
+    try:
+        plan = scans.read_scan(file)
+    except ParameterError as error:  # of what the file says: these are no options
+        raise typer.BadParameter(str(error), param_hint=str(file)) from None
     if dry_run:
         if isinstance(plan, scans.Scan):
             print_forecast(plan, workers)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sde_grok.checks import MissingExtra, ParameterError, file_bytes
+from sde_grok.folders import RUNS, SCAN
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["load_table"]
 
-RUNS, SCAN = "runs.zarr", "scan.zarr"
 SETTINGS = ("eta", "lambda", "batch_size")
 TIMES = ("T_mem", "T_grok", "steps_run", "diverged_at", "escape_steps", "status")
 

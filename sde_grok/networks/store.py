@@ -15,12 +15,12 @@ from zarr.storage import LocalStore, MemoryStore
 
 from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES, attributes
-from sde_grok.folders import array, compressors, make_whole, plain, whole
+from sde_grok.folders import RUNS, array, compressors, make_whole, plain, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.experiment import Experiment
 from sde_grok.networks.lanes import Cell
-from sde_grok.runs.stored import RUNS, labelled, present
+from sde_grok.runs.stored import labelled, present
 from sde_grok.versions import revision, versions
 
 __all__ = ["Store", "setup"]

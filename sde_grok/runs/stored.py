@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import CELL
 from sde_grok.escape_times import Status
-from sde_grok.folders import whole
+from sde_grok.folders import RUNS, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.runs.record import with_core_entries
 
@@ -21,9 +21,7 @@ try:
 except ImportError:
     raise MissingExtra("networks", ["xarray", "zarr"]) from None
 
-__all__ = ["RUNS", "labelled", "open_runs", "present"]
-
-RUNS = "runs.zarr"
+__all__ = ["labelled", "open_runs", "present"]
 
 
 def open_runs(out: Path) -> xr.Dataset:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sde_grok.checks import ParameterError
+from sde_grok.folders import NETWORKS, SCAN
 from sde_grok.scans.plan import Scan
 from sde_grok.scans.pool import Task, executor, run_all
 from sde_grok.scans.simulations import Simulations
-from sde_grok.scans.store import NETWORKS, SCAN, open_cells
+from sde_grok.scans.store import open_cells
 
 if TYPE_CHECKING:
     import xarray as xr

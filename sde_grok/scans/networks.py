@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sde_grok.checks import ParameterError, choice, integer
-from sde_grok.folders import make_whole, whole
+from sde_grok.folders import NETWORKS, make_whole, whole
 from sde_grok.networks import PRESETS, Experiment, open_runs
 from sde_grok.networks.lanes import Cell
 from sde_grok.networks.store import Store, setup
 from sde_grok.networks.train import expected_steps, train_member
 from sde_grok.scans.axes import axes_of, base_of, combinations
-from sde_grok.scans.store import NETWORKS
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,7 +14,7 @@ import numpy as np
 from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import attributes
 from sde_grok.escape_times import EscapeTimes, Status
-from sde_grok.folders import array, compressors, make_whole, plain, whole
+from sde_grok.folders import SCAN, array, compressors, make_whole, plain, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.scans.cell import Times, checked
 from sde_grok.scans.plan import Scan
@@ -27,9 +27,8 @@ try:
 except ImportError:
     raise MissingExtra("scan", ["xarray", "zarr"]) from None
 
-__all__ = ["NETWORKS", "SCAN", "Place", "Store", "open_cells"]
+__all__ = ["Place", "Store", "open_cells"]
 
-SCAN, NETWORKS = "scan.zarr", "networks.json"
 FORMAT = 1
 PER_PATH = {"escape_steps": "float64", "status": "int8"}
 SUMMARY = {
