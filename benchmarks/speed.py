@@ -28,13 +28,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from peers import PEERS, SIZES
+from peers.floor import draw
 from peers.workloads import DECAY, DIM, ETA, D, Q, Timing
 
 from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
-from sde_grok.kernels.normals import fill_normals
-from sde_grok.kernels.philox import MOVE
 from sde_grok.kernels.radial import BLOCK
 from sde_grok.plotting import paper_style, save_figure
 
@@ -70,16 +68,6 @@ def ours(workload: str, n_paths: int, seed: int, **options: object) -> Timing:
     )
     eta = OU.eta if ou else ADAM.eta
     return Timing(result.steps * eta, result.path_steps, result.path_steps)
-
-
-@njit(nogil=True, error_model="numpy")
-def draw(z, d_first, d_pair, repeats, seed):
-    """Fill the buffer again and again."""
-    first = np.zeros(z.shape[1], np.uint64)
-    path = np.arange(z.shape[1]).astype(np.uint64)
-    for repeat in range(repeats):
-        first[:] = np.uint64(repeat) * np.uint64(z.shape[0])
-        fill_normals(z, z.shape[1], first, d_first, 0, d_pair, path, MOVE, seed, np.uint64(0))
 
 
 def floor(workload: str, n_path_steps: int, seed: int, dtype: type) -> Timing:

@@ -136,8 +136,12 @@ class EscapeTimes:
         if self.hit_fraction == 0:
             return Estimate(math.nan, math.nan)
         valid = self.steps[self.status != Status.FAILED]
-        curve, n = self._curve(), valid.size
-        area = curve.areas(float(np.max(valid)))
+        n, longest = valid.size, float(np.max(valid))
+        if np.min(self._times(Status.CENSORED), initial=math.inf) >= longest:  # no need to sort
+            spread = float(np.std(valid, ddof=1)) if n > 1 else math.nan
+            return Estimate(float(np.mean(valid)), spread / math.sqrt(n))
+        curve = self._curve()
+        area = curve.areas(longest)
         pairs = np.maximum(curve.at_risk * (curve.at_risk - 1), 1)  # 0 at the last, as its area is
         greenwood = np.sum(area**2 / pairs)
         stderr = math.sqrt(n / (n - 1) * greenwood) if n > 1 else math.nan

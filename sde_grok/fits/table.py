@@ -98,15 +98,15 @@ def run_table(path: Path) -> pd.DataFrame:
 def path_table(path: Path) -> pd.DataFrame:
     """Rows of simulated paths; those that failed or were not run yet are left out."""
     from sde_grok.escape_times import Status  # noqa: PLC0415
-    from sde_grok.scans.store import labelled, opened, read  # noqa: PLC0415
+    from sde_grok.scans.store import labelled, opened, per_path, read  # noqa: PLC0415
 
     group = opened(path, "r")
-    data = labelled(group)
+    data, arrays = labelled(group), per_path(group)
     seeds = data["seed"]  # one a cell
     cells = {n: c.broadcast_like(seeds) for n, c in data.coords.items() if n != "path"}
     rows: dict[str, list[Any]] = {str(name): [] for name in (*cells, "escape_steps", "status")}
     for place in np.ndindex(seeds.shape):
-        times = read(group, place)
+        times = read(arrays, place)
         if times is None:
             continue
         kept = times.status != Status.FAILED

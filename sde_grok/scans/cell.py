@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,15 @@ class Times(NamedTuple):
 
 
 def checked(parameters: Parameters) -> Cell:
-    """Check the parameters of a cell."""
+    """Check the parameters of a cell; its time step takes a millisecond of laws to find."""
+    try:
+        return _checked(**parameters)
+    except TypeError:  # a value that has no hash
+        return _checked.__wrapped__(**parameters)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _checked(**parameters: Any) -> Cell:
     for name in REQUIRED:
         if name not in parameters:
             raise ParameterError(name, None, "given in base or axes")

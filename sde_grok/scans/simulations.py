@@ -11,7 +11,7 @@ import numpy as np
 
 from sde_grok.scans.cell import Times, expected_cost, simulate
 from sde_grok.scans.plan import Scan
-from sde_grok.scans.store import Place, Store, open_cells
+from sde_grok.scans.store import Place, Store, open_cells, summary_of
 from sde_grok.versions import versions
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Simulations:
         self.store = Store(plan, out)
         self.cells = dict(zip(np.ndindex(plan.shape), plan.cells(), strict=True))
         self.costs = costs(plan)
+        self.numbers: dict[Place, dict[str, float]] = {}
 
     @property
     def missing(self) -> set[Place]:
@@ -56,10 +57,11 @@ class Simulations:
     def put(self, place: Place, times: Times) -> None:
         """Keep a cell."""
         self.store.put(place, times)
+        self.numbers[place] = summary_of(times)
 
     def finish(self) -> xr.Dataset:
         """Read all cells."""
-        return open_cells(self.out)
+        return open_cells(self.out, self.numbers)
 
 
 def costs(plan: Scan) -> dict[Place, float]:

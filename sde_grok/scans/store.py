@@ -6,6 +6,7 @@ A cell is wholly there or not at all: chunks appear by rename, that of `status` 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ SUMMARY = {
 }
 
 Place = tuple[int, ...]
+Arrays = Mapping[str, Any]
 
 
 class Store:
@@ -59,29 +61,37 @@ class Store:
     """
 
     def __init__(self, scan: Scan, out: Path) -> None:
-        if not (out / SCAN).exists():
+        fresh = not (out / SCAN).exists()
+        if fresh:
             make_whole(out, SCAN, lambda path: create(LocalStore(path), scan))
         self.out = out
-        self.group = existing(out, scan)
+        self.arrays = per_path(existing(out, scan))
         for leftover in (out / SCAN).rglob("*.partial"):  # of a write that was killed
             leftover.unlink(missing_ok=True)
-        found = {place: look(self.group, place) for place in np.ndindex(scan.shape)}
+        found = {p: False if fresh else look(self.arrays, p) for p in np.ndindex(scan.shape)}
         self.missing = {place for place, seen in found.items() if seen is not True}
         self.damaged = [place for place, seen in found.items() if seen is None]
 
     def put(self, place: Place, times: Times) -> None:
         """Write a cell; its status comes last, so that a cell without one is not there."""
         n = len(times.steps)
-        array(self.group, "escape_steps")[(*place, slice(0, n))] = times.steps
-        array(self.group, "status")[(*place, slice(0, n))] = times.status
+        self.arrays["escape_steps"][(*place, slice(0, n))] = times.steps
+        self.arrays["status"][(*place, slice(0, n))] = times.status
         self.missing.remove(place)
 
 
-def read(group: zarr.Group, place: Place) -> Times | None:
+def per_path(group: zarr.Group) -> Arrays:
+    """Arrays with an entry a path: opened once, for each opening reads a file."""
+    return {name: array(group, name) for name in PER_PATH}
+
+
+def read(arrays: Arrays, place: Place) -> Times | None:
     """Escape times of a cell, those of it that were run; None if its chunks are damaged."""
     try:
-        status = np.asarray(array(group, "status")[place])
-        steps = np.asarray(array(group, "escape_steps")[place])
+        status = np.asarray(arrays["status"][place])
+        if np.all(status == PENDING):
+            return Times(np.empty(0), np.empty(0, np.int8))
+        steps = np.asarray(arrays["escape_steps"][place])
     except (OSError, KeyError, ValueError, RuntimeError):  # Zarr's and its codecs'
         return None
     ran = status != PENDING
@@ -90,9 +100,9 @@ def read(group: zarr.Group, place: Place) -> Times | None:
     return Times(steps[ran], status[ran])
 
 
-def look(group: zarr.Group, place: Place) -> bool | None:
+def look(arrays: Arrays, place: Place) -> bool | None:
     """Whether a cell is there; None if it is damaged."""
-    times = read(group, place)
+    times = read(arrays, place)
     return None if times is None else len(times.status) > 0
 
 
@@ -174,15 +184,20 @@ def provenance(scan: Scan) -> dict[str, Any]:
     }
 
 
-def open_cells(out: Path) -> xr.Dataset:
-    """Read the simulations in a folder; see `sde_grok.scans.open_scan`."""
+def open_cells(out: Path, known: Mapping[Place, Mapping[str, float]] | None = None) -> xr.Dataset:
+    """Read the simulations in a folder; see `sde_grok.scans.open_scan`.
+
+    Numbers of cells that are `known`, as of `summary_of`, are not read again.
+    """
+    known = known or {}
     group = opened(out, "r")
-    data = labelled(group)
+    data, arrays = labelled(group), per_path(group)
     dims = data["escape_steps"].dims[:-1]
     shape = data["escape_steps"].shape[:-1]
     summary = {name: np.full(shape, np.nan) for name in SUMMARY}
     for place in np.ndindex(shape):
-        for name, value in summary_of(read(group, place)).items():
+        numbers = known.get(place) or summary_of(read(arrays, place))
+        for name, value in numbers.items():
             summary[name][place] = value
     labels = {
         name: dict(zip(("units", "long_name"), SUMMARY[name], strict=True)) for name in SUMMARY
