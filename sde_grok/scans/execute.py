@@ -102,7 +102,7 @@ def scan(
     if scheduler is not None and workers is not None:
         raise ParameterError("workers", workers, "left out with a scheduler, which has its own")
     kind = kind_of(plan)
-    with executor(workers, scheduler, plan.n_cells, kind.setup) as (pool, threads):
+    with executor(workers, scheduler, plan.n_cells, kind.setup) as pool:
         work: Work = kind(plan, out)
         total = sum(work.costs.values())
         left = sum(work.costs[cell] for cell in work.missing)
@@ -122,7 +122,7 @@ def scan(
                 progress(seen())
 
         try:
-            run_all(pool, ((cell, work.task(cell, threads)) for cell in waiting), put, tick)
+            run_all(pool, ((cell, work.task(cell, pool.threads)) for cell in waiting), put, tick)
         except KeyboardInterrupt:
             raise ScanInterrupted(seen(), out) from None
         except OSError as error:

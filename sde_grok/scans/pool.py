@@ -7,16 +7,28 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from sde_grok.checks import MissingExtra, ParameterError, integer
 from sde_grok.runner import available_threads
 
-__all__ = ["Task", "executor", "run_all"]
+__all__ = ["Task", "Workers", "executor", "run_all"]
 
 POLL_SECONDS = 0.1
 CONNECT_SECONDS = 10
-MOST_PENDING = 512  # tasks handed out at a time: enough for a cluster, and few to look through
+MOST_PENDING = 512  # tasks that a cluster has at a time: enough for it, and few to look through
+
+
+class Workers(NamedTuple):
+    """What runs tasks, the threads that each has, and how many to hand out at a time.
+
+    On threads these are few: results that wait to be put away fill the memory.
+    """
+
+    pool: Executor
+    threads: int
+    most_pending: int
+
 
 Task = tuple[Callable[..., Any], Mapping[str, Any]]  # a function and its keywords
 
@@ -26,7 +38,7 @@ class Stopped(Exception):
 
 
 def run_all(
-    pool: Executor,
+    workers: Workers,
     tasks: Iterator[tuple[Any, Task]],
     put: Callable[[Any, Any], None],
     tick: Callable[[], None],
@@ -41,12 +53,12 @@ def run_all(
         if stop.is_set():
             raise Stopped
 
-    more = {"check": check} if isinstance(pool, ThreadPoolExecutor) else {}
+    more = {"check": check} if isinstance(workers.pool, ThreadPoolExecutor) else {}
     pending: dict[Future[Any], Any] = {}
     try:
         while True:
-            for unit, (function, keywords) in islice(tasks, MOST_PENDING - len(pending)):
-                pending[pool.submit(function, **keywords, **more)] = unit
+            for unit, (function, keywords) in islice(tasks, workers.most_pending - len(pending)):
+                pending[workers.pool.submit(function, **keywords, **more)] = unit
             if not pending:
                 break
             ended, _ = wait(pending, POLL_SECONDS, "FIRST_COMPLETED")
@@ -63,8 +75,8 @@ def run_all(
 @contextmanager
 def executor(
     workers: int | None, scheduler: str | None, n_tasks: int, setup: Callable[[], Mapping[str, Any]]
-) -> Iterator[tuple[Executor, int]]:
-    """Give what runs the tasks, and the threads that each has.
+) -> Iterator[Workers]:
+    """Give what runs the tasks.
 
     The workers of a cluster must have the `setup` that this process has: versions, say.
     """
@@ -73,14 +85,14 @@ def executor(
         workers = there if workers is None else integer("workers", workers, low=1, high=4096)
         workers = min(workers, n_tasks)
         with ThreadPoolExecutor(workers) as pool:
-            yield pool, max(1, there // workers)
+            yield Workers(pool, max(1, there // workers), 2 * workers)
         return
     with client(scheduler) as connected:
         here, others = setup(), connected.run(setup)
         for worker, found in others.items():
             if found != here:
                 raise ParameterError("scheduler", scheduler, f"of workers with {here}: {worker}")
-        yield connected.get_executor(pure=False, retries=10), 1
+        yield Workers(connected.get_executor(pure=False, retries=10), 1, MOST_PENDING)
 
 
 @contextmanager
