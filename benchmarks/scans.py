@@ -5,12 +5,13 @@
 1. The standard scan, 5 η × 5 b × 5 λ, each cell's mean to 1 % standard error: by the package, by
    peers with as many paths in each cell, and the floor, its normals alone. Peers do as many cells
    as their budget affords, in random order; the rest is extrapolated by path-steps, and marked so.
-2. Growth of time and memory with paths, cells, d, 1/η, threads and workers, each point in a process
-   of its own.
+2. Growth of time and peak memory with paths, cells, d, 1/η, threads and workers, each point in a
+   process of its own; slopes on log axes of the last three points.
 3. Overhead of a scan over `simulate_escape` alone, for cells of 0.2 s and more; memory as 1000
    cells are done.
 
-Writes scans.json, scans.png and scans.pdf. All processors are used.
+Writes scans.json, scans.png and scans.pdf. All processors are used. Linux alone says how much memory
+a process had.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import argparse
 import json
 import math
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,6 @@ AXES = {
 STANDARD = Scan(base=BASE, axes=AXES, paths=64, precision=0.01, seed=1)
 EULER_BIAS = 0.005  # of the mean, by which the time step of peers is chosen: half the precision
 SHIFT = 0.5826  # −ζ(½)/√(2π): a barrier watched every Δt seems to be so many q√Δt away
-CELLS = 32  # of the scans whose overhead is measured
 OURS, FLOOR = "sde_grok", "floor: normals alone"
 GROWTH = {
     "paths": [10**2, 10**3, 10**4, 10**5, 10**6],
@@ -60,6 +59,20 @@ GROWTH = {
     "workers": [1, 2, 4, 8, 16],
     "Dask workers": [1, 2, 4, 8, 16],
 }
+
+
+def resident(what: str = "VmRSS") -> float:
+    """Resident memory of this process in MB: now, or its peak, VmHWM."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(what)) / 1024
+
+
+def slope_of(x: Any, y: Any) -> tuple[float, float]:
+    """Slope of a straight line, and its standard error."""
+    if len(x) < 3:
+        return (float(np.polyfit(x, y, 1)[0]) if len(x) == 2 else math.nan), math.nan
+    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+    return float(slope), float(covariance[0, 0] ** 0.5)
 
 
 # 1. Time to result
@@ -106,10 +119,15 @@ def peer_times(cells: Any, budget: float) -> dict[str, dict[str, Any]]:
     work = paths * exact / [p.dt for p in passages]
     found = {}
     for name, peer in CELL_PEERS.items():
-        peer(passages[0], 64, 0)  # compiles
+        try:
+            first = time_of(lambda: peer(passages[0], 64, 0))[0]  # noqa: B023  compiles
+        except ImportError as error:
+            print(f"{name} is left out ({error})", flush=True)
+            continue
         spent, done, z, off = 0.0, [], [], []
-        for i in np.random.default_rng(0).permutation(len(each)):
-            seconds, times = time_of(lambda: peer(passages[i], int(paths[i]), 1))  # noqa: B023
+        for i in np.random.default_rng(0).permutation(len(each)).tolist():
+            # Of its own seed: cells alike in shape would otherwise err alike.
+            seconds, times = time_of(lambda: peer(passages[i], int(paths[i]), i + 1))  # noqa: B023
             spent += seconds
             done.append(i)
             seen = times[np.isfinite(times)]
@@ -120,13 +138,23 @@ def peer_times(cells: Any, budget: float) -> dict[str, dict[str, Any]]:
         found[name] = {
             "seconds": spent * float(work.sum() / work[done].sum()),
             "measured_seconds": spent,
+            "first_call_seconds": first,
             "cells": len(done),
             "ns_per_path_step": spent / float(work[done].sum()) * 1e9,
-            "mean_deviation": float(np.mean(off)),
-            "mean_z": float(np.mean(z)),
-            "worst_z": float(np.max(np.abs(z))),
+            **deviations(np.array(off), np.array(z)),
         }
     return found
+
+
+def deviations(off: Any, z: Any) -> dict[str, float]:
+    """Deviations of the cells' means from the exact ones, as parts of these and in standard errors."""
+    return {
+        "mean_deviation": float(off.mean()),
+        "mean_deviation_stderr": float(off.std(ddof=1) / off.size**0.5),
+        "worst_deviation": float(np.abs(off).max()),
+        "mean_z": float(z.mean()),
+        "worst_z": float(np.abs(z).max()),
+    }
 
 
 def floor(normals: float) -> float:
@@ -159,12 +187,11 @@ def time_to_result(rounds: int, budget: float) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         OURS: {
             "seconds": float(np.median(ours)),
+            "seconds_in_a_new_process": time_of(lambda: child("scan", "0"))[0],
             "cells": mean.size,
             "paths": int(n.sum()),
             "ns_per_path_step": float(np.median(ours)) / normals * 1e9,
-            "mean_deviation": float(np.mean(mean / exact - 1)),
-            "mean_z": float(z.mean()),
-            "worst_z": float(np.abs(z).max()),
+            **deviations(mean / exact - 1, z),
         },
         FLOOR: {"seconds": floor(normals), "cells": mean.size},
         **peer_times(cells, budget),
@@ -177,8 +204,23 @@ def time_to_result(rounds: int, budget: float) -> dict[str, dict[str, Any]]:
 # 2. Growth
 
 
-def escape(n_paths: int, **changes: Any) -> float:
-    """Seconds of one cell by the entry point, without its compilation."""
+class Spent(NamedTuple):
+    """What something took."""
+
+    seconds: float
+    megabytes: float  # of resident memory at most, beyond what was there before
+
+
+def spent_by(work: Callable[[], Any]) -> Spent:
+    """Seconds and peak memory; getrusage would give a child the peak of its parent."""
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # the peak is counted anew
+    before = resident("VmHWM")
+    seconds, _ = time_of(work)
+    return Spent(seconds, resident("VmHWM") - before)
+
+
+def escape(n_paths: int, **changes: Any) -> Spent:
+    """One cell by the entry point, without its compilation."""
     shell = {k: changes.pop(k) for k in ("dim", "rho_start", "rho_core") if k in changes}
     eta = changes.pop("eta", 1e-3)
 
@@ -193,7 +235,7 @@ def escape(n_paths: int, **changes: Any) -> float:
         )
 
     run(2)
-    return time_of(lambda: run(n_paths))[0]
+    return spent_by(lambda: run(n_paths))
 
 
 def small_cells(n: int, paths: int = 200) -> Scan:
@@ -202,15 +244,15 @@ def small_cells(n: int, paths: int = 200) -> Scan:
     return Scan(base=BASE | {"batch_size": 100, "lam": 0.01}, axes=axes, paths=paths)
 
 
-def scanned(plan: Scan, **options: Any) -> float:
-    """Seconds of a scan."""
+def scanned(plan: Scan, **options: Any) -> Spent:
+    """A scan, its folder included."""
     with tempfile.TemporaryDirectory() as folder:
         scan(small_cells(2, 2), out=Path(folder) / "warm")
-        return time_of(lambda: scan(plan, out=Path(folder) / "scan", **options))[0]
+        return spent_by(lambda: scan(plan, out=Path(folder) / "scan", **options))
 
 
-def dask(plan: Scan, workers: int) -> float:
-    """Seconds of a scan on worker processes, started and warm."""
+def dask(plan: Scan, workers: int) -> Spent:
+    """A scan on worker processes, started and warm; their memory is not counted."""
     from distributed import LocalCluster
 
     options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
@@ -220,12 +262,11 @@ def dask(plan: Scan, workers: int) -> float:
     ):
         address = cluster.scheduler_address
         scan(small_cells(4 * workers, 2), out=Path(folder) / "warm", scheduler=address)
-        return time_of(lambda: scan(plan, out=Path(folder) / "scan", scheduler=address))[0]
+        return spent_by(lambda: scan(plan, out=Path(folder) / "scan", scheduler=address))
 
 
 def point(kind: str, value: int) -> dict[str, float]:
-    """One point of a growth: seconds, and peak memory beyond what was there before, in MB."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """One point of a growth."""
     apart = {"rho_start": 2 * value**0.5, "rho_core": value**0.5, "dim": value}
     steps = {"n_paths": 64, "max_steps": 200, "dt": 1.0}  # all censored
     heavy = {"n_paths": 2000, "system": "reduced", "dim": 64, "rho_start": 8.0, "rho_core": 4.0}
@@ -236,7 +277,7 @@ def point(kind: str, value: int) -> dict[str, float]:
         axes={"eta": list(np.geomspace(1e-3, 2e-3, 16))},
         paths=200,
     )
-    seconds = {
+    spent = {
         "paths": lambda: escape(value),
         "cells": lambda: scanned(small_cells(value)),
         "d, radial": lambda: escape(10_000, **apart),
@@ -248,44 +289,45 @@ def point(kind: str, value: int) -> dict[str, float]:
         "workers": lambda: scanned(plan, workers=value),
         "Dask workers": lambda: dask(plan, value),
     }[kind]()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"value": value, "seconds": seconds, "megabytes": (after - before) / 1024}
+    found = {"value": value, **spent._asdict()}
+    if kind in {"d, reduced", "d, joint"}:
+        found["ns_per_path_step"] = spent.seconds * 1e9 / (steps["n_paths"] * steps["max_steps"])
+    return found
 
 
 def child(*arguments: str) -> Any:
     """Run a part in a process of its own."""
-    command = [sys.executable, __file__, "--one", *arguments]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-W", "ignore", __file__, "--one", *arguments]  # all are censored
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-def growth(rounds: int, largest: int) -> dict[str, Any]:
-    """Each growth: medians of rounds, and the slope of its second half on log axes."""
+def growth(points: int) -> dict[str, Any]:
+    """Each growth, of so many points, and the slope of its last three on log axes."""
     found = {}
     for kind, values in GROWTH.items():
-        parallel = kind in {"threads", "workers", "Dask workers"}
-        most = available_threads() if parallel else largest
-        points = []
-        for value in (v for v in values if v <= most):
-            seen = [child(kind, str(value)) for _ in range(rounds)]
-            points.append({key: float(np.median([s[key] for s in seen])) for key in seen[0]})
-        upper = points[-3:] if len(points) > 2 else points
-        x, y = (np.log([p[key] for p in upper]) for key in ("value", "seconds"))
-        slope = float(np.polyfit(x, y, 1)[0]) if len(points) > 1 else math.nan
-        found[kind] = {"points": points, "slope": slope}
-        shown = "  ".join(f"{p['value']:.0f}: {p['seconds']:.3g} s" for p in points)
-        print(f"{kind:15} slope {slope:+.2f}   {shown}", flush=True)
+        if kind in {"threads", "workers", "Dask workers"}:
+            values = [v for v in values if v <= available_threads()]
+        seen = [child(kind, str(value)) for value in values[:points]]
+        x, y = (np.log([p[key] for p in seen[-3:]]) for key in ("value", "seconds"))
+        slope, error = slope_of(x, y)
+        found[kind] = {"points": seen, "slope": slope, "stderr": error}
+        shown = "  ".join(
+            f"{p['value']}: {p['seconds']:.3g} s, {p['megabytes']:.3g} MB" for p in seen
+        )
+        doubt = "" if math.isnan(error) else f" ± {error:.2f}"
+        print(f"{kind:15} slope {slope:+.2f}{doubt:7}  {shown}", flush=True)
     return found
 
 
 # 3. Overhead and memory
 
 
-def overhead(system: str, dim: int, paths: int, rounds: int) -> dict[str, float]:
+def overhead(system: str, dim: int, paths: int, cells: int, rounds: int) -> dict[str, float]:
     """Ratio of a scan's time to that of its cells by `simulate_escape`, in turns."""
     base = BASE | {"dim": dim, "system": system, "batch_size": 100, "lam": 0.01}
     base |= {"rho_start": 2 * dim**0.5 / 3, "rho_core": dim**0.5 / 3}
-    plan = Scan(base=base, axes={"eta": list(np.geomspace(1e-3, 1.2e-3, CELLS))}, paths=paths)
+    plan = Scan(base=base, axes={"eta": list(np.geomspace(1e-3, 1.2e-3, cells))}, paths=paths)
 
     def bare() -> None:
         for parameters in plan.cells():
@@ -305,10 +347,10 @@ def overhead(system: str, dim: int, paths: int, rounds: int) -> dict[str, float]
     ratios, alone = [], []
     for _ in range(rounds):
         alone.append(time_of(bare)[0])
-        ratios.append(scanned(plan) / alone[-1])
+        ratios.append(scanned(plan).seconds / alone[-1])
     error = float(np.std(ratios, ddof=1) / rounds**0.5)
     return {
-        "seconds_a_cell": float(np.median(alone)) / CELLS,
+        "seconds_a_cell": float(np.median(alone)) / cells,
         "ratio": float(np.median(ratios)),
         "stderr": error,
     }
@@ -317,20 +359,19 @@ def overhead(system: str, dim: int, paths: int, rounds: int) -> dict[str, float]
 def memory() -> dict[str, float]:
     """Growth of the resident memory as cells are done, in kB a cell."""
     seen: dict[int, float] = {}
-    page = resource.getpagesize() / 1024
 
     def look(progress: Any) -> None:
-        resident = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-        seen[progress.done] = resident * page
+        if progress.done % 50 == 0:
+            seen[progress.done] = 1024 * resident()
 
     with tempfile.TemporaryDirectory() as folder:
         scan(small_cells(1000, 20_000), out=Path(folder), progress=look)
     done, kb = np.array(list(seen)), np.array(list(seen.values()))
     late = done >= 200  # once all is loaded
-    (slope, _), covariance = np.polyfit(done[late], kb[late], 1, cov=True)
+    slope, error = slope_of(done[late], kb[late])
     return {
-        "kb_a_cell": float(slope),
-        "stderr": float(covariance[0, 0] ** 0.5),
+        "kb_a_cell": slope,
+        "stderr": error,
         "samples": int(late.sum()),
         "first_mb": float(kb[late][0] / 1024),
         "last_mb": float(kb[late][-1] / 1024),
@@ -340,54 +381,86 @@ def memory() -> dict[str, float]:
 # Table and figure
 
 
+PANELS = (
+    (("paths", "cells"), "paths of a cell, cells of a scan", "seconds"),
+    (("paths", "cells", "d, reduced", "d, joint"), "paths, cells, d", "megabytes"),
+    (("d, radial", "d, reduced", "d, joint"), "dimension d", "seconds"),
+    (("1/eta, radial", "1/eta, reduced"), "1/η", "seconds"),
+    (("threads", "workers", "Dask workers"), "threads, workers", "seconds"),
+)
+
+
 def figure(report: dict[str, Any]) -> Any:
     """Draw the time to result, and the growths."""
     from matplotlib.figure import Figure
 
-    drawing = Figure(figsize=(7.2, 5.6))
-    first, paths, dims, etas = drawing.subplots(2, 2).flat
-    rows = sorted(report["time_to_result"].items(), key=lambda row: row[1]["seconds"])
-    for place, (name, row) in enumerate(rows):
-        part = row["cells"] < math.prod(STANDARD.shape)
-        colour = {OURS: "C0", FLOOR: "0.6"}.get(name, "C1")
-        first.barh(place, row["seconds"], color="none" if part else colour, edgecolor=colour)
-        note = f" {row['seconds']:.3g} s" + (f" ({row['cells']} cells)" if part else "")
-        first.text(row["seconds"], place, note, va="center", size=7)
-    first.set(xscale="log", xlabel="seconds", yticks=range(len(rows)))
-    first.set_yticklabels([name for name, _ in rows], size=7)
-    first.set_xlim(right=100 * max(row["seconds"] for _, row in rows))
-    first.invert_yaxis()
-    first.grid(axis="y", visible=False)
-    first.set_title("125 cells to 1 %; open: extrapolated", loc="left")
-    for axes, kinds, label in (
-        (paths, ("paths", "cells"), "paths of a cell, cells of a scan"),
-        (dims, ("d, radial", "d, reduced", "d, joint"), "dimension d"),
-        (etas, ("1/eta, radial", "1/eta, reduced"), "1/η"),
-    ):
-        for kind in kinds:
-            points = report["growth"][kind]["points"]
-            label_ = f"{kind.split(', ')[-1]}, slope {report['growth'][kind]['slope']:.2f}"
-            axes.plot(
-                *zip(*((p["value"], p["seconds"]) for p in points), strict=True), "o-", label=label_
-            )
-        axes.set(xscale="log", yscale="log", xlabel=label, ylabel="seconds")
-        axes.legend(fontsize=7)
+    drawing = Figure(figsize=(7.2, 7.6))
+    first, *others = drawing.subplots(3, 2).flat
+    bars(first, sorted(report["time_to_result"].items(), key=lambda row: row[1]["seconds"]))
+    for axes, (kinds, label, what) in zip(others, PANELS, strict=True):
+        curves(axes, {kind: report["growth"][kind] for kind in kinds}, what)
+        axes.set(xlabel=label, ylabel={"megabytes": "peak memory [MB]"}.get(what, what))
+    processors = [p["value"] for p in report["growth"]["threads"]["points"]]
+    others[-1].set_xticks(processors, [str(n) for n in processors])
+    others[-1].set_xticks([], minor=True)
     return drawing
+
+
+def bars(axes: Any, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    """Draw a bar for each contender, open where a part was measured."""
+    for place, (name, row) in enumerate(rows):
+        part = row["cells"] < STANDARD.n_cells
+        colour = {OURS: "C0", FLOOR: "0.6"}.get(name, "C1")
+        axes.barh(place, row["seconds"], color="none" if part else colour, edgecolor=colour)
+        note = f" {row['seconds']:.3g} s" + (f" ({row['cells']} cells)" if part else "")
+        axes.text(row["seconds"], place, note, va="center", size=7)
+    axes.set(xscale="log", xlabel="seconds", yticks=range(len(rows)))
+    axes.set_yticklabels([name for name, _ in rows], size=7)
+    axes.set_xlim(right=300 * max(row["seconds"] for _, row in rows))
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_title(f"{STANDARD.n_cells} cells to 1 %; open: extrapolated", loc="left")
+
+
+def curves(axes: Any, growths: dict[str, Any], what: str) -> None:
+    """Draw growths on log axes; memory below a MB is the allocator's."""
+    for kind, found in growths.items():
+        points = [p for p in found["points"] if what == "seconds" or p[what] >= 1]
+        label = kind.split(", ")[-1] if what == "seconds" else kind
+        if what == "seconds":
+            label += f", slope {found['slope']:.2f}"
+        if points:
+            axes.plot([p["value"] for p in points], [p[what] for p in points], "o-", label=label)
+    axes.set(xscale="log", yscale="log")
+    axes.legend(fontsize=7)
 
 
 def print_times(rows: dict[str, dict[str, Any]]) -> None:
     """Print the time to result."""
-    print(f"{'':22} seconds  / sde_grok  mean off  in s.e.  cells measured")
+    print(f"{'':22} seconds  / sde_grok        mean off     worst  in s.e.  cells measured")
     for name, row in sorted(rows.items(), key=lambda row: row[1]["seconds"]):
         off = (
-            f"{row['mean_deviation']:+9.2%} {row['mean_z']:+8.2f}" if "mean_z" in row else " " * 18
+            f"{row['mean_deviation']:+7.2%} ± {row['mean_deviation_stderr']:.2%}"
+            f"{row['worst_deviation']:10.2%} {row['worst_z']:7.2f}"
+            if "worst_z" in row
+            else " " * 34
         )
-        whole = "" if row["cells"] == 125 else ", extrapolated"
+        whole = "" if row["cells"] == STANDARD.n_cells else ", extrapolated"
         print(
             f"{name:22}{row['seconds']:8.3g} {row['over_sde_grok']:11.3g} {off}  "
-            f"{row['cells']}{whole}",
-            flush=True,
+            f"{row['cells']}{whole}"
         )
+    print(f"{OURS} in a new process: {rows[OURS]['seconds_in_a_new_process']:.3g} s", flush=True)
+
+
+def processor() -> str:
+    """Name of the processor."""
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+PARTS = {"memory": memory, "scan": lambda: standard_scan()[0]}
 
 
 def main() -> None:
@@ -399,23 +472,24 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         kind, value = options.one
-        print(json.dumps(memory() if kind == "memory" else point(kind, int(value))))
+        print(json.dumps(PARTS[kind]() if kind in PARTS else point(kind, int(value))))
         return
     from sde_grok.plotting import paper_style, save_figure
 
     rounds = 1 if options.quick else 3
     report: dict[str, Any] = {
-        "machine": {"machine": platform.machine(), "processors": available_threads()},
+        "machine": {"processor": processor(), "processors": available_threads()},
         "revision": revision(),
         "versions": versions("xarray", "zarr", "distributed", "sdeint", "diffrax", "jax"),
         "rounds": rounds,
         "time_to_result": time_to_result(rounds, 1 if options.quick else 15),
     }
     print_times(report["time_to_result"])
-    report["growth"] = growth(1, 1000 if options.quick else 10**6)
+    report["growth"] = growth(3 if options.quick else 5)
+    size = (4, 2) if options.quick else (32, rounds)  # cells, rounds
     report["overhead"] = {
-        "joint, d = 128": overhead("joint", 128, 120, max(2, rounds)),
-        "radial": overhead("radial", 8, 800_000, max(2, rounds)),
+        "joint, d = 128": overhead("joint", 128, 120, *size),
+        "radial": overhead("radial", 8, 800_000, *size),
     }
     report["memory"] = child("memory", "1000")
     print(json.dumps({k: report[k] for k in ("overhead", "memory")}, indent=1))
