@@ -83,9 +83,7 @@ class EscapeTimes:
         steps, status = np.asarray(self.steps, np.float64), np.asarray(self.status)
         if steps.ndim != 1 or steps.size == 0:
             raise ParameterError("steps", self.steps, "one time a path, of one path or more")
-        if status.shape != steps.shape or not (
-            status.dtype.kind in "iu" and min(Status) <= status.min() <= status.max() <= max(Status)
-        ):
+        if status.shape != steps.shape or not np.all(np.isin(status, list(Status))):
             raise ParameterError("status", self.status, f"a Status for each of {steps.size} paths")
         if not np.all(np.isfinite(steps[status != Status.FAILED])):
             raise ParameterError("steps", self.steps, "finite, but for failed paths")

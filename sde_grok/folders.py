@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,17 @@ from sde_grok.checks import ParameterError
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["NETWORKS", "RUNS", "SCAN", "array", "compressors", "make_whole", "plain", "whole"]
+__all__ = [
+    "NETWORKS",
+    "RUNS",
+    "SCAN",
+    "array",
+    "compressors",
+    "make_whole",
+    "plain",
+    "refuse_others",
+    "whole",
+]
 
 # What a folder may hold: runs, the cells of a scan of simulations, what a scan of networks is.
 RUNS, SCAN, NETWORKS = "runs.zarr", "scan.zarr", "networks.json"
@@ -59,6 +69,15 @@ def whole(out: Path | None, name: str) -> Iterator[None]:
     except (OSError, KeyError, ValueError, RuntimeError) as error:  # Zarr's and its codecs'
         allowed = f"a folder whose {name} is whole ({error})"
         raise ParameterError("out", str(out), allowed) from None
+
+
+def refuse_others(
+    out: Path, kind: str, found: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> None:
+    """Raise `ParameterError` if what is there was made with other values than those wanted."""
+    if others := [name for name, value in wanted.items() if found.get(name) != value]:
+        allowed = f"a folder without {kind} another {', '.join(others)}"
+        raise ParameterError("out", str(out), allowed)
 
 
 def compressors() -> list[Any]:

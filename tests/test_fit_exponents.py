@@ -277,7 +277,7 @@ def test_survival_intervals_cover_where_spread_grows_along_an_axis():
         noise = spread * np.random.default_rng(5000 + seed).standard_normal(len(frame))
         log_y = logs @ TRUE + noise
         last = np.quantile(log_y, 0.7)
-        rows = Sample("delay", np.exp(np.minimum(log_y, last)), log_y <= last, frame, noise)
+        rows = Sample("delay", np.exp(np.minimum(log_y, last)), log_y <= last, frame, frame.index)
         fit = fit_distribution(rows, "lognormal")
         covered += (fit.low <= TRUE) & (fit.high >= TRUE)
     false_alarm = 1e-3 / 6  # of three counts, on both sides

@@ -94,7 +94,7 @@ def test_ctrl_c_keeps_what_was_finished(done, tmp_path):
 
     with pytest.raises(ScanInterrupted, match="the same command goes on") as stop:
         scan(SMALL, out=tmp_path, workers=1, progress=press)
-    assert stop.value.progress.done >= 2
+    assert 2 <= stop.value.progress.done < 6
     assert int((open_scan(tmp_path)["n_paths"] > 0).sum()) == stop.value.progress.done
     scan(SMALL, out=tmp_path)
     assert tree(tmp_path) == tree(done[0])

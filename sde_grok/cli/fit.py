@@ -125,12 +125,7 @@ def summary(
         "n_censored": int((~rows.event).sum()) + unused,
         "n_left_out": dict(rows.left_out),
         "exponents": exponents(found),
-        "exponents_by_cell": {
-            name: {"low": float(low), "high": float(high)}
-            for name, low, high in zip(
-                found.names, found.low_by_cell, found.high_by_cell, strict=True
-            )
-        },
+        "exponents_by_cell": by_axis(found.names, low=found.low_by_cell, high=found.high_by_cell),
         "exponents_ols": exponents(fit_exponents(rows, method="ols")),
         "exponents_bootstrap": limits(drawn) if drawn else None,
         "constant": found.constant,
@@ -145,18 +140,21 @@ def summary(
 
 def exponents(found: ExponentFit) -> dict[str, dict[str, float]]:
     """Exponents with their limits, by axis."""
-    columns = zip(found.names, found.estimate, found.low, found.high, strict=True)
-    return {
-        name: {"estimate": float(e), "low": float(low), "high": float(high)}
-        for name, e, low, high in columns
-    }
+    return by_axis(found.names, estimate=found.estimate, low=found.low, high=found.high)
 
 
 def limits(drawn: Bootstrap) -> dict[str, Any]:
     """Bootstrap limits by axis."""
-    columns = zip(drawn.names, drawn.low, drawn.high, strict=True)
-    by_axis = {name: {"low": float(low), "high": float(high)} for name, low, high in columns}
-    return {**by_axis, "draws": len(drawn.draws), "redrawn": drawn.redrawn}
+    found = by_axis(drawn.names, low=drawn.low, high=drawn.high)
+    return {**found, "draws": len(drawn.draws), "redrawn": drawn.redrawn}
+
+
+def by_axis(names: tuple[str, ...], **columns: Any) -> dict[str, Any]:
+    """Plain numbers of each axis, from columns with an entry an axis."""
+    return {
+        name: {key: float(values[place]) for key, values in columns.items()}
+        for place, name in enumerate(names)
+    }
 
 
 def finite(value: Any) -> Any:

@@ -13,9 +13,8 @@ import xarray as xr
 import zarr
 from zarr.storage import LocalStore, MemoryStore
 
-from sde_grok.checks import ParameterError
 from sde_grok.datasets import CELL, VARIABLES, attributes
-from sde_grok.folders import RUNS, array, compressors, make_whole, plain, whole
+from sde_grok.folders import RUNS, array, compressors, make_whole, plain, refuse_others, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.experiment import Experiment
@@ -81,13 +80,14 @@ def existing(out: Path, record: Mapping[str, Any]) -> zarr.Group:
         group = zarr.open_group(LocalStore(out / RUNS), mode="r+")
         found = json.loads(str(group.attrs["provenance"]))
     wanted = json.loads(json.dumps(record))
-    settings = found.get("experiment", {})
-    others = [k for k in ("lanes", "device", "versions") if found.get(k) != wanted[k]]
-    others += [k for k, value in wanted["experiment"].items() if settings.get(k) != value]
-    if others:
-        allowed = f"a folder without runs of another {', '.join(sorted(others))}"
-        raise ParameterError("out", str(out), allowed)
+    refuse_others(out, "runs of", settings(found), settings(wanted))
     return group
+
+
+def settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be the same for runs to be kept together, in the order of the names."""
+    made_by = {name: record.get(name) for name in ("lanes", "device", "versions")}
+    return dict(sorted({**record.get("experiment", {}), **made_by}.items()))
 
 
 def created(

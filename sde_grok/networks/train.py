@@ -192,7 +192,7 @@ def waiting_cells(experiment: Experiment, missing: set[Cell]) -> dict[int, deque
 def expected_steps(experiment: Experiment, cell: Cell) -> float:
     """Steps of a run as far as they can be told before: the delay is about ∝ 1/(η√λ), measured.
 
-    The factor is that of z59, some 0.1 to 1; only its order matters where cells are compared.
+    The factor is left out: cells are compared by it, and no result hangs on it.
     """
     speed = experiment.eta[cell[0]] * experiment.lam[cell[2]] ** 0.5
     return min(experiment.max_steps, 1 / speed) if speed > 0 else experiment.max_steps

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from sde_grok.checks import ParameterError, choice, integer, number
 
-__all__ = ["axes_of", "base_of", "combinations"]
+__all__ = ["axes_of", "base_of", "combinations", "plain_values"]
 
 COMBINE = ("grid", "paired")
 MOST_CELLS = 10**6
@@ -54,6 +55,12 @@ def combinations(axes: Axes, combine: str) -> list[dict[str, Any]]:
     """Values of the axes cell by cell, the last axis fastest; one cell if there is no axis."""
     together = zip if combine == "paired" and axes else itertools.product
     return [dict(zip(axes, values, strict=True)) for values in together(*axes.values())]
+
+
+def plain_values(plan: Any) -> dict[str, Any]:
+    """What a plan takes, by parameter, in lists where it has tuples of values."""
+    found = {f.name: getattr(plan, f.name) for f in fields(plan)}
+    return {**found, "axes": {name: list(values) for name, values in plan.axes.items()}}
 
 
 def axis(name: str, values: Any) -> tuple[Any, ...]:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sde_grok.checks import ParameterError, choice, integer
-from sde_grok.folders import NETWORKS, make_whole, whole
+from sde_grok.folders import NETWORKS, make_whole, refuse_others, whole
 from sde_grok.networks import PRESETS, Experiment, open_runs
 from sde_grok.networks.lanes import Cell
 from sde_grok.networks.store import Store, setup
 from sde_grok.networks.train import expected_steps, train_member
-from sde_grok.scans.axes import axes_of, base_of, combinations
+from sde_grok.scans.axes import axes_of, base_of, combinations, plain_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -106,8 +106,7 @@ class NetworkScan:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, by parameter; what `NetworkScan` takes."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**found, "axes": {name: list(values) for name, values in self.axes.items()}}
+        return plain_values(self)
 
 
 class Run(NamedTuple):
@@ -124,7 +123,7 @@ class Trainings:
 
     def __init__(self, plan: NetworkScan, out: Path) -> None:
         record(plan, out)
-        self.plan, self.out = plan, out
+        self.plan = plan
         self.experiments = plan.experiments
         self.stores = {f: Store(e, out / f, LANES) for f, e in self.experiments.items()}
         self.costs = {
@@ -166,10 +165,7 @@ def record(plan: NetworkScan, out: Path) -> None:
         make_whole(out, NETWORKS, lambda path: path.write_text(wanted, "utf-8"))
     with whole(out, NETWORKS):
         found = json.loads((out / NETWORKS).read_text("utf-8"))
-        others = [k for k, value in json.loads(wanted).items() if found[k] != value]
-    if others:
-        allowed = f"a folder without a scan with another {', '.join(others)}"
-        raise ParameterError("out", str(out), allowed)
+    refuse_others(out, "a scan with", found, json.loads(wanted))
 
 
 def open_network_scan(out: Path) -> xr.Dataset:

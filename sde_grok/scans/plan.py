@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sde_grok.checks import ParameterError, choice, file_bytes, integer, number
-from sde_grok.scans.axes import axes_of, base_of, combinations
+from sde_grok.scans.axes import axes_of, base_of, combinations, plain_values
 from sde_grok.scans.cell import NAMES, Parameters, checked
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ class Scan:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, by parameter; what `Scan` takes."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**found, "axes": {name: list(values) for name, values in self.axes.items()}}
+        return plain_values(self)
 
 
 def read_scan(path: Path) -> Scan | NetworkScan:

@@ -15,7 +15,7 @@ import numpy as np
 from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import attributes
 from sde_grok.escape_times import EscapeTimes, Status
-from sde_grok.folders import SCAN, array, compressors, make_whole, plain, whole
+from sde_grok.folders import SCAN, array, compressors, make_whole, plain, refuse_others, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.scans.cell import Times, checked
 from sde_grok.scans.plan import Scan
@@ -115,10 +115,7 @@ def existing(out: Path, scan: Scan) -> zarr.Group:
         if found.get(part) != wanted[part]:
             allowed = f"a folder without a scan by other {part} ({found.get(part)})"
             raise ParameterError("out", str(out), allowed)
-    others = [k for k, value in wanted["scan"].items() if found["scan"].get(k) != value]
-    if others:
-        allowed = f"a folder without a scan with another {', '.join(others)}"
-        raise ParameterError("out", str(out), allowed)
+    refuse_others(out, "a scan with", found["scan"], wanted["scan"])
     return group
 
 
