@@ -23,21 +23,20 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from scan_growth import BASE, growth, point, resident, scanned, slope_of, small_cells, time_of
+from scan_report import FLOOR, OURS, figure, print_times
 
-from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
+from sde_grok import simulate_escape
 from sde_grok.runner import available_threads
 from sde_grok.scans import Scan, scan
 from sde_grok.scans.cell import checked
 from sde_grok.versions import revision, versions
 
-BASE = {"dim": 8, "sigma": 1.0, "eps": 0.0, "rho_start": 2.0, "rho_core": 1.0, "max_steps": 10**8}
 AXES = {
     "eta": {"log": [3e-4, 3e-3], "n": 5},
     "batch_size": {"log": [25, 400], "n": 5},
@@ -46,43 +45,6 @@ AXES = {
 STANDARD = Scan(base=BASE, axes=AXES, paths=64, precision=0.01, seed=1)
 EULER_BIAS = 0.005  # of the mean, by which the time step of peers is chosen: half the precision
 SHIFT = 0.5826  # −ζ(½)/√(2π): a barrier watched every Δt seems to be so many q√Δt away
-OURS, FLOOR = "sde_grok", "floor: normals alone"
-GROWTH = {
-    "paths": [10**2, 10**3, 10**4, 10**5, 10**6],
-    "cells": [1, 10, 100, 1000],
-    "d, radial": [8, 100, 1000, 10**4, 10**5],
-    "d, reduced": [8, 100, 1000, 10**4, 10**5],
-    "d, joint": [8, 100, 1000, 10**4, 10**5],
-    "1/eta, radial": [10**3, 10**4, 10**5, 10**6],
-    "1/eta, reduced": [10**3, 10**4, 10**5],
-    "threads": [1, 2, 4, 8, 16],
-    "workers": [1, 2, 4, 8, 16],
-    "Dask workers": [1, 2, 4, 8, 16],
-}
-
-
-def resident(what: str = "VmRSS") -> float:
-    """Resident memory of this process in MB: now, or its peak, VmHWM."""
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(what)) / 1024
-
-
-def slope_of(x: Any, y: Any) -> tuple[float, float]:
-    """Slope of a straight line, and its standard error."""
-    if len(x) < 3:
-        return (float(np.polyfit(x, y, 1)[0]) if len(x) == 2 else math.nan), math.nan
-    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
-    return float(slope), float(covariance[0, 0] ** 0.5)
-
-
-# 1. Time to result
-
-
-def time_of(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds, and what came out."""
-    began = time.perf_counter()
-    result = work()
-    return time.perf_counter() - began, result
 
 
 def standard_scan() -> tuple[float, Any]:
@@ -201,128 +163,6 @@ def time_to_result(rounds: int, budget: float) -> dict[str, dict[str, Any]]:
     return found
 
 
-# 2. Growth
-
-
-class Spent(NamedTuple):
-    """What something took."""
-
-    seconds: float
-    megabytes: float  # of resident memory at most, beyond what was there before
-
-
-def spent_by(work: Callable[[], Any]) -> Spent:
-    """Seconds and peak memory; getrusage would give a child the peak of its parent."""
-    Path("/proc/self/clear_refs").write_text("5", "ascii")  # the peak is counted anew
-    before = resident("VmHWM")
-    seconds, _ = time_of(work)
-    return Spent(seconds, resident("VmHWM") - before)
-
-
-def escape(n_paths: int, **changes: Any) -> Spent:
-    """One cell by the entry point, without its compilation."""
-    shell = {k: changes.pop(k) for k in ("dim", "rho_start", "rho_core") if k in changes}
-    eta = changes.pop("eta", 1e-3)
-
-    def run(n: int) -> Any:
-        return simulate_escape(
-            Optimizer(eta=eta, batch_size=100, lam=0.01, eps=0.0),
-            Geometry(**{"dim": 8, "rho_start": 2.0, "rho_core": 1.0} | shell),
-            IsotropicNoise(1.0),
-            n_paths=n,
-            seed=1,
-            **{"system": "radial", "max_steps": 10**8} | changes,
-        )
-
-    run(2)
-    return spent_by(lambda: run(n_paths))
-
-
-def small_cells(n: int, paths: int = 200) -> Scan:
-    """A scan of n cells along η."""
-    axes = {"eta": list(np.geomspace(1e-3, 2e-3, n))}
-    return Scan(base=BASE | {"batch_size": 100, "lam": 0.01}, axes=axes, paths=paths)
-
-
-def scanned(plan: Scan, **options: Any) -> Spent:
-    """A scan, its folder included."""
-    with tempfile.TemporaryDirectory() as folder:
-        scan(small_cells(2, 2), out=Path(folder) / "warm")
-        return spent_by(lambda: scan(plan, out=Path(folder) / "scan", **options))
-
-
-def dask(plan: Scan, workers: int) -> Spent:
-    """A scan on worker processes, started and warm; their memory is not counted."""
-    from distributed import LocalCluster
-
-    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with (
-        LocalCluster(n_workers=workers, **options) as cluster,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        address = cluster.scheduler_address
-        scan(small_cells(4 * workers, 2), out=Path(folder) / "warm", scheduler=address)
-        return spent_by(lambda: scan(plan, out=Path(folder) / "scan", scheduler=address))
-
-
-def point(kind: str, value: int) -> dict[str, float]:
-    """One point of a growth."""
-    apart = {"rho_start": 2 * value**0.5, "rho_core": value**0.5, "dim": value}
-    steps = {"n_paths": 64, "max_steps": 200, "dt": 1.0}  # all censored
-    heavy = {"n_paths": 2000, "system": "reduced", "dim": 64, "rho_start": 8.0, "rho_core": 4.0}
-    plan = Scan(
-        base=BASE
-        | {"dim": 64, "system": "reduced", "rho_start": 8.0, "rho_core": 4.0}
-        | {"lam": 0.01, "batch_size": 100},
-        axes={"eta": list(np.geomspace(1e-3, 2e-3, 16))},
-        paths=200,
-    )
-    spent = {
-        "paths": lambda: escape(value),
-        "cells": lambda: scanned(small_cells(value)),
-        "d, radial": lambda: escape(10_000, **apart),
-        "d, reduced": lambda: escape(system="reduced", **apart, **steps),
-        "d, joint": lambda: escape(system="joint", **apart, **steps),
-        "1/eta, radial": lambda: escape(10_000, eta=1 / value),
-        "1/eta, reduced": lambda: escape(64, eta=1 / value, system="reduced"),
-        "threads": lambda: escape(threads=value, **heavy),
-        "workers": lambda: scanned(plan, workers=value),
-        "Dask workers": lambda: dask(plan, value),
-    }[kind]()
-    found = {"value": value, **spent._asdict()}
-    if kind in {"d, reduced", "d, joint"}:
-        found["ns_per_path_step"] = spent.seconds * 1e9 / (steps["n_paths"] * steps["max_steps"])
-    return found
-
-
-def child(*arguments: str) -> Any:
-    """Run a part in a process of its own."""
-    command = [sys.executable, "-W", "ignore", __file__, "--one", *arguments]  # all are censored
-    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(ran.stdout.splitlines()[-1])
-
-
-def growth(points: int) -> dict[str, Any]:
-    """Each growth, of so many points, and the slope of its last three on log axes."""
-    found = {}
-    for kind, values in GROWTH.items():
-        if kind in {"threads", "workers", "Dask workers"}:
-            values = [v for v in values if v <= available_threads()]
-        seen = [child(kind, str(value)) for value in values[:points]]
-        x, y = (np.log([p[key] for p in seen[-3:]]) for key in ("value", "seconds"))
-        slope, error = slope_of(x, y)
-        found[kind] = {"points": seen, "slope": slope, "stderr": error}
-        shown = "  ".join(
-            f"{p['value']}: {p['seconds']:.3g} s, {p['megabytes']:.3g} MB" for p in seen
-        )
-        doubt = "" if math.isnan(error) else f" ± {error:.2f}"
-        print(f"{kind:15} slope {slope:+.2f}{doubt:7}  {shown}", flush=True)
-    return found
-
-
-# 3. Overhead and memory
-
-
 def overhead(system: str, dim: int, paths: int, cells: int, rounds: int) -> dict[str, float]:
     """Ratio of a scan's time to that of its cells by `simulate_escape`, in turns."""
     base = BASE | {"dim": dim, "system": system, "batch_size": 100, "lam": 0.01}
@@ -378,86 +218,18 @@ def memory() -> dict[str, float]:
     }
 
 
-# Table and figure
-
-
-PANELS = (
-    (("paths", "cells"), "paths of a cell, cells of a scan", "seconds"),
-    (("paths", "cells", "d, reduced", "d, joint"), "paths, cells, d", "megabytes"),
-    (("d, radial", "d, reduced", "d, joint"), "dimension d", "seconds"),
-    (("1/eta, radial", "1/eta, reduced"), "1/η", "seconds"),
-    (("threads", "workers", "Dask workers"), "threads, workers", "seconds"),
-)
-
-
-def figure(report: dict[str, Any]) -> Any:
-    """Draw the time to result, and the growths."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(7.2, 7.6))
-    first, *others = drawing.subplots(3, 2).flat
-    bars(first, sorted(report["time_to_result"].items(), key=lambda row: row[1]["seconds"]))
-    for axes, (kinds, label, what) in zip(others, PANELS, strict=True):
-        curves(axes, {kind: report["growth"][kind] for kind in kinds}, what)
-        axes.set(xlabel=label, ylabel={"megabytes": "peak memory [MB]"}.get(what, what))
-    processors = [p["value"] for p in report["growth"]["threads"]["points"]]
-    others[-1].set_xticks(processors, [str(n) for n in processors])
-    others[-1].set_xticks([], minor=True)
-    return drawing
-
-
-def bars(axes: Any, rows: list[tuple[str, dict[str, Any]]]) -> None:
-    """Draw a bar for each contender, open where a part was measured."""
-    for place, (name, row) in enumerate(rows):
-        part = row["cells"] < STANDARD.n_cells
-        colour = {OURS: "C0", FLOOR: "0.6"}.get(name, "C1")
-        axes.barh(place, row["seconds"], color="none" if part else colour, edgecolor=colour)
-        note = f" {row['seconds']:.3g} s" + (f" ({row['cells']} cells)" if part else "")
-        axes.text(row["seconds"], place, note, va="center", size=7)
-    axes.set(xscale="log", xlabel="seconds", yticks=range(len(rows)))
-    axes.set_yticklabels([name for name, _ in rows], size=7)
-    axes.set_xlim(right=300 * max(row["seconds"] for _, row in rows))
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
-    axes.set_title(f"{STANDARD.n_cells} cells to 1 %; open: extrapolated", loc="left")
-
-
-def curves(axes: Any, growths: dict[str, Any], what: str) -> None:
-    """Draw growths on log axes; memory below a MB is the allocator's."""
-    for kind, found in growths.items():
-        points = [p for p in found["points"] if what == "seconds" or p[what] >= 1]
-        label = kind.split(", ")[-1] if what == "seconds" else kind
-        if what == "seconds":
-            label += f", slope {found['slope']:.2f}"
-        if points:
-            axes.plot([p["value"] for p in points], [p[what] for p in points], "o-", label=label)
-    axes.set(xscale="log", yscale="log")
-    axes.legend(fontsize=7)
-
-
-def print_times(rows: dict[str, dict[str, Any]]) -> None:
-    """Print the time to result."""
-    print(f"{'':22} seconds  / sde_grok        mean off     worst  in s.e.  cells measured")
-    for name, row in sorted(rows.items(), key=lambda row: row[1]["seconds"]):
-        off = (
-            f"{row['mean_deviation']:+7.2%} ± {row['mean_deviation_stderr']:.2%}"
-            f"{row['worst_deviation']:10.2%} {row['worst_z']:7.2f}"
-            if "worst_z" in row
-            else " " * 34
-        )
-        whole = "" if row["cells"] == STANDARD.n_cells else ", extrapolated"
-        print(
-            f"{name:22}{row['seconds']:8.3g} {row['over_sde_grok']:11.3g} {off}  "
-            f"{row['cells']}{whole}"
-        )
-    print(f"{OURS} in a new process: {rows[OURS]['seconds_in_a_new_process']:.3g} s", flush=True)
-
-
 def processor() -> str:
     """Name of the processor."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def child(*arguments: str) -> Any:
+    """Run a part in a process of its own."""
+    command = [sys.executable, "-W", "ignore", __file__, "--one", *arguments]  # all are censored
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 PARTS = {"memory": memory, "scan": lambda: standard_scan()[0]}
@@ -485,7 +257,7 @@ def main() -> None:
         "time_to_result": time_to_result(rounds, 1 if options.quick else 15),
     }
     print_times(report["time_to_result"])
-    report["growth"] = growth(3 if options.quick else 5)
+    report["growth"] = growth(child, 3 if options.quick else 5)
     size = (4, 2) if options.quick else (32, rounds)  # cells, rounds
     report["overhead"] = {
         "joint, d = 128": overhead("joint", 128, 120, *size),
