@@ -30,7 +30,10 @@ class ParameterError(ValueError):
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field, self.value, self.allowed = field, value, allowed
         shape = getattr(value, "shape", ())
-        shown = f"array of shape {shape}" if shape else repr(value)
+        try:
+            shown = f"array of shape {shape}" if shape else repr(value)
+        except ValueError:  # an integer of more digits than Python writes
+            shown = f"a number of type {type(value).__name__}"
         if len(shown) > LONGEST:
             shown = shown[: LONGEST - 1] + "…"
         super().__init__(f"{field} = {shown}: must be {allowed}")

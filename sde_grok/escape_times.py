@@ -83,9 +83,10 @@ class EscapeTimes:
         steps, status = np.asarray(self.steps, np.float64), np.asarray(self.status)
         if steps.ndim != 1 or steps.size == 0:
             raise ParameterError("steps", self.steps, "one time a path, of one path or more")
-        if status.shape != steps.shape or not np.all(np.isin(status, list(Status))):
+        known = (status == HIT) | (status == CENSORED) | (status == FAILED)
+        if status.shape != steps.shape or not np.all(known):
             raise ParameterError("status", self.status, f"a Status for each of {steps.size} paths")
-        if not np.all(np.isfinite(steps[status != Status.FAILED])):
+        if not np.all(np.isfinite(steps) | (status == FAILED)):
             raise ParameterError("steps", self.steps, "finite, but for failed paths")
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "status", status.astype(np.int8, copy=False))
@@ -98,26 +99,26 @@ class EscapeTimes:
     @property
     def hit_fraction(self) -> float:
         """Fraction of paths that escaped."""
-        return self._fraction(Status.HIT)
+        return self._fraction(HIT)
 
     @property
     def censored_fraction(self) -> float:
         """Fraction of paths that had not escaped when they were last seen."""
-        return self._fraction(Status.CENSORED)
+        return self._fraction(CENSORED)
 
     @property
     def failed_fraction(self) -> float:
         """Fraction of paths that became non-finite; they take no part in any estimate."""
-        return self._fraction(Status.FAILED)
+        return self._fraction(FAILED)
 
-    def _fraction(self, status: Status) -> float:
-        return float(np.mean(self.status == status))
+    def _fraction(self, status: int) -> float:
+        return np.count_nonzero(self.status == status) / self.n_paths
 
-    def _times(self, status: Status) -> Array:
+    def _times(self, status: int) -> Array:
         return np.asarray(self.steps[self.status == status])
 
     def _curve(self) -> _Curve:
-        return _product_limit(self._times(Status.HIT), self._times(Status.CENSORED))
+        return _product_limit(self._times(HIT), self._times(CENSORED))
 
     @property
     def mean(self) -> Estimate:
@@ -135,9 +136,9 @@ class EscapeTimes:
         """
         if self.hit_fraction == 0:
             return Estimate(math.nan, math.nan)
-        valid = self.steps[self.status != Status.FAILED]
+        valid = self.steps[self.status != FAILED]
         n, longest = valid.size, float(np.max(valid))
-        if np.min(self._times(Status.CENSORED), initial=math.inf) >= longest:  # no need to sort
+        if np.min(self._times(CENSORED), initial=math.inf) >= longest:  # no need to sort
             spread = float(np.std(valid, ddof=1)) if n > 1 else math.nan
             return Estimate(float(np.mean(valid)), spread / math.sqrt(n))
         curve = self._curve()
@@ -166,8 +167,8 @@ class EscapeTimes:
         """Kaplan–Meier survival function, with log–log confidence limits (Greenwood)."""
         from scipy.stats import CensoredData, ecdf  # noqa: PLC0415  (half a second)
 
-        valid = self.status != Status.FAILED
-        censored = self.status[valid] == Status.CENSORED
+        valid = self.status != FAILED
+        censored = self.status[valid] == CENSORED
         curve: Any = ecdf(CensoredData.right_censored(self.steps[valid], censored)).sf
         with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # nan at probabilities 0 and 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +23,9 @@ __all__ = [
     "RUNS",
     "SCAN",
     "array",
+    "check_coordinates",
     "compressors",
+    "coordinates_of",
     "make_whole",
     "plain",
     "refuse_others",
@@ -90,6 +94,30 @@ def compressors() -> list[Any]:
 def array(group: zarr.Group, name: str) -> Any:
     """Array of a group."""
     return group[name]
+
+
+def coordinates_of(group: zarr.Group, found: Mapping[str, tuple[tuple[str, ...], Any]]) -> None:
+    """Write coordinates, each its dimensions and values, and what shows if one is damaged or lost."""
+    for name, (dims, values) in found.items():
+        group.create_array(name, data=plain(values), dimension_names=dims)
+    group.attrs["coordinates"] = {name: digest(group, name) for name in sorted(found)}
+
+
+def check_coordinates(group: zarr.Group) -> None:
+    """Raise `ValueError` if coordinates are not what was written.
+
+    Checksums of chunks do not do here: one that is lost reads as zeros.
+    """
+    written: Any = group.attrs["coordinates"]
+    for name, was in written.items():
+        if digest(group, name) != was:
+            raise ValueError(f"{name} is not what was written")
+
+
+def digest(group: zarr.Group, name: str) -> str:
+    """What tells the values of an array from others."""
+    values = np.asarray(array(group, name)[...])
+    return hashlib.sha256(json.dumps(values.tolist(), ensure_ascii=True).encode()).hexdigest()
 
 
 def plain(values: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -90,13 +91,18 @@ class Problem:
         """Logarithm of the mean escape time of the radial rung; None if it does not apply."""
         if self.rates is None:
             return None
-        start, core = self.geometry.rho_start**2, self.geometry.rho_core**2
-        gamma, q2 = self.rates
-        try:
-            log_mean = log_mean_passage_time(start, core, dim=self.geometry.dim, gamma=gamma, q2=q2)
-        except ParameterError:  # beyond the range of the closed form, which is not the simulation's
-            return None
-        return log_mean - math.log(self.optimizer.eta)
+        log_mean = _log_mean(self.geometry, self.rates)
+        return None if log_mean is None else log_mean - math.log(self.optimizer.eta)
+
+
+@lru_cache(maxsize=4096)  # a quadrature takes a millisecond, and is asked for before and in a run
+def _log_mean(geometry: Geometry, rates: Rates) -> float | None:
+    """Logarithm of the mean passage time; None beyond the range of the closed form."""
+    start, core = geometry.rho_start**2, geometry.rho_core**2
+    try:
+        return log_mean_passage_time(start, core, dim=geometry.dim, gamma=rates.gamma, q2=rates.q2)
+    except ParameterError:  # which is not the range of the simulation
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 
 __all__ = ["revision", "versions"]
@@ -13,8 +14,13 @@ __all__ = ["revision", "versions"]
 def versions(*packages: str) -> dict[str, str]:
     """Versions of Python, of this package, of the compiler's parts, and of `packages`."""
     names = ("sde-grok", "numpy", "numba", "llvmlite", *packages)
-    found = {name: importlib.metadata.version(name) for name in names}
-    return {"python": platform.python_version(), **found}
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+@cache
+def version(package: str) -> str:
+    """Version of a package; its metadata take half a millisecond to parse."""
+    return importlib.metadata.version(package)
 
 
 def revision() -> str | None:

@@ -220,3 +220,42 @@ def test_runs_of_networks_are_read_without_jax(tmp_path):
         f"n = len(load_table(pathlib.Path({str(tmp_path)!r}))); sys.exit(n != 2 or 'jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "name == '`' or @ast.sys.modules.get('os').system('touch {}') == 0 or name == '`'",
+        'name == "`" or @pd.io.common.os.system("touch {}") == 0 or name == "`"',
+        "name == '\\'`' or @ast.sys.modules.get('os').system('touch {}') == 0 or name == '`'",
+        "name == '''`''' or @ast.sys.modules.get('os').system('touch {}') == 0 or name == '`'",
+        "`eta` > @ast.sys.modules.get('os').system('touch {}')",
+        "[x for x in name]",
+        "(lambda: eta)() > 1",
+        "name == f'{{eta}}'",
+        "eta[0] > 1",
+        "eta > 9 ** 9 ** 9",
+        "eta > (3 + 6) ** 99999999999",
+        "eta ** 9 ** 9 ** 9 > 1",
+        "[9] * 999999999999 == eta",
+    ],
+)
+def test_an_expression_is_no_way_to_run_code_nor_to_hang(tmp_path, where):
+    stolen = tmp_path / "stolen"
+    with pytest.raises(ParameterError, match="where = "):
+        sample(runs(name="a"), where=where.format(stolen))
+    assert not stolen.exists()
+
+
+def test_expressions_over_lines_in_backticks_and_with_strings():
+    frame = runs(name=["a", "b`c", "a", "a", "@x"]).assign(**{"with space": [1, 2, 3, 4, 5]})
+    for where, n in (
+        ("(`with space` > 1\n and `with space` < 5)", 3),
+        ("name == 'a'", 3),
+        ("name == '@x'", 1),
+        ("name in ['a', \"@x\"] and not eta > 1", 4),
+        ("`with space` ** 2 > 5 & ~(name == '@x')", 2),
+        ("log(`with space`) >= -(-0)", 5),
+    ):
+        with_where = sample(frame, response="steps_run", where=where, event_only=True)
+        assert len(with_where.y) == n, where

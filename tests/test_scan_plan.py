@@ -41,6 +41,15 @@ BAD = {
     "most below first": ({"precision": 0.1, "max_paths": 10}, "max_paths"),
     "seed": ({"seed": -1}, "seed"),
     "rung": ({"base": BASE | {"system": "quantum"}}, "system"),
+    "ragged range": ({"axes": AXES | {"eta": {"log": [[1, 2], 3], "n": 3}}}, "eta"),
+    "range of a number": ({"axes": AXES | {"eta": {"log": 3, "n": 3}}}, "eta"),
+    "truth": ({"base": BASE | {"sigma": True}}, "sigma"),
+    "same pair twice": (
+        {"combine": "paired", "axes": {"eta": [0.01, 0.01], "batch_size": [4, 4]}},
+        "axes",
+    ),
+    "more paths than fit": ({"paths": 10**12}, "paths"),
+    "a number without end": ({"base": BASE | {"sigma": 10**5000}}, "sigma"),
     "too many": ({"axes": {"eta": {"log": [1e-9, 1], "n": 10**6}, "batch_size": [1, 2]}}, "axes"),
 }
 
@@ -55,9 +64,38 @@ def test_bad_plans_are_refused_in_a_line(changes, field):
 
 @pytest.mark.parametrize(
     ("text", "field"),
-    [("paths = ", "file"), ("swept = 1", "file"), (b"\xff", "file"), ("base = 3", "base")],
+    [
+        ("paths = ", "file"),
+        ("swept = 1", "file"),
+        (b"\xff", "file"),
+        ("base = 3", "base"),
+        (f"paths = 1{'0' * 5000}", "file"),
+        (f"paths = 0x{'f' * 5000}", "paths"),
+    ],
 )
 def test_bad_files_are_refused_in_a_line(written, text, field):
     with pytest.raises(ParameterError) as error:
         read_scan(written(text, "scan.toml"))
     assert error.value.field == field
+
+
+def test_a_cell_has_one_seed_however_its_numbers_are_written():
+    other = Scan(
+        base={**BASE, "dim": 3.0, "rho_start": 2, "rho_core": 1, "lam": 1, "sigma": 2},
+        axes={"eta": [0.005, 0.01], "batch_size": [4.0, 8.0, 16.0]},
+        paths=40,
+        seed=7,
+    )
+    assert other == SMALL
+    assert repr(other) == repr(SMALL)  # 2 == 2.0, but a seed is made of what is written
+    assert list(map(other.seed_of, other.cells())) == list(map(SMALL.seed_of, SMALL.cells()))
+
+
+def test_pairs_may_share_values():
+    axes = {"eta": [0.01, 0.02, 0.01], "batch_size": [4, 4, 8]}
+    plan = Scan(base=BASE, axes=axes, combine="paired", paths=2)
+    assert [(c["eta"], c["batch_size"]) for c in plan.cells()] == [(0.01, 4), (0.02, 4), (0.01, 8)]
+
+
+def test_most_paths_have_a_bound_of_their_own():
+    assert Scan(base=BASE, axes=AXES, paths=10**6, precision=0.1).most_paths == 10**8

@@ -70,6 +70,17 @@ def test_lost_chunks_are_done_again(done, tmp_path, name):
     assert tree(tmp_path) == tree(done[0])
 
 
+@pytest.mark.parametrize("name", ["eta", "batch_size", "lam", "seed", "dt", "system"])
+@pytest.mark.parametrize("damage", [flip, Path.unlink], ids=["flipped", "lost"])
+def test_a_store_whose_cells_are_labelled_wrongly_is_refused(tmp_path, name, damage):
+    scan(SMALL, out=tmp_path)
+    files = chunks(tmp_path, name)
+    damage(files[0] if files else tmp_path / "scan.zarr" / name / "c")
+    for read in (lambda: open_scan(tmp_path), lambda: scan(SMALL, out=tmp_path)):
+        with pytest.raises(ParameterError, match="whole"):
+            read()
+
+
 def test_a_store_without_its_metadata_is_refused(tmp_path):
     scan(SMALL, out=tmp_path)
     (tmp_path / "scan.zarr" / "zarr.json").write_text("{")

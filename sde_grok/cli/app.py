@@ -96,7 +96,7 @@ def _message(error: Exception) -> str | None:
         name = OPTION_NAMES.get(error.field, "--" + error.field.replace("_", "-"))
         return f"{name} {error.value}: must be {error.allowed}"
     if isinstance(error, MemoryError):
-        return "out of memory: fewer --paths, a smaller --dim, network, task or batch need less"
+        return "out of memory: fewer paths, a smaller dim, network, task or batch need less"
     if isinstance(error, (OSError, MissingExtra)):
         return str(error)
     format_message = getattr(error, "format_message", None)  # of Click's own errors

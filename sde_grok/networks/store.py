@@ -14,7 +14,16 @@ import zarr
 from zarr.storage import LocalStore, MemoryStore
 
 from sde_grok.datasets import CELL, VARIABLES, attributes
-from sde_grok.folders import RUNS, array, compressors, make_whole, plain, refuse_others, whole
+from sde_grok.folders import (
+    RUNS,
+    array,
+    check_coordinates,
+    compressors,
+    coordinates_of,
+    make_whole,
+    refuse_others,
+    whole,
+)
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.networks.checkpoint import batch_sizes
 from sde_grok.networks.experiment import Experiment
@@ -78,6 +87,7 @@ def existing(out: Path, record: Mapping[str, Any]) -> zarr.Group:
     """Open runs that are there, if they are of the same experiment, made by the same versions."""
     with whole(out, RUNS):
         group = zarr.open_group(LocalStore(out / RUNS), mode="r+")
+        check_coordinates(group)
         found = json.loads(str(group.attrs["provenance"]))
     wanted = json.loads(json.dumps(record))
     refuse_others(out, "runs of", settings(found), settings(wanted))
@@ -99,8 +109,7 @@ def created(
     group = zarr.create_group(
         store, attributes={"provenance": json.dumps(record, ensure_ascii=False)}
     )
-    for name, values in along.items():
-        group.create_array(name, data=plain(values), dimension_names=(name,))
+    coordinates_of(group, {name: ((name,), values) for name, values in along.items()})
     measured = {name: v.dims for name, v in VARIABLES.items() if set(v.dims) <= set(along)}
     for name, dims in measured.items():
         chunk = [min(sizes[d], SNAPSHOTS_A_CHUNK if d == "snapshot" else sizes[d]) for d in dims]

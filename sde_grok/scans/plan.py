@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Scan", "read_scan"]
 
+MOST_PATHS = 10**8  # of a cell, which is in memory as a whole
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
@@ -36,11 +38,11 @@ class Scan:
     combine : {"grid", "paired"}
         All combinations of the axes, or their first values together, their second, and so on.
     paths : int
-        Paths of each cell; of its first batch, if there is a `precision`.
+        Paths of each cell; of its first batch, if there is a `precision`. At most 10⁸.
     precision : float, optional
         Relative standard error of the mean escape time, 0 … 1. Paths are added until it is met.
     max_paths : int, optional
-        Most paths of a cell with a `precision`; by default 1000 `paths`.
+        Most paths of a cell with a `precision`; by default 1000 `paths`, or 10⁸.
     seed : int
         0 … 2⁶⁴ − 1. The seed of a cell is made of this and of the cell's own parameters, so that
         cells are independent and the other cells of a scan do not matter to it.
@@ -61,7 +63,8 @@ class Scan:
 
     def __post_init__(self) -> None:
         base = base_of(self.base, NAMES)
-        paths = integer("paths", self.paths, low=2 if self.precision is not None else 1)
+        low = 2 if self.precision is not None else 1
+        paths = integer("paths", self.paths, low=low, high=MOST_PATHS)
         found: dict[str, Any] = {
             "base": base,
             "axes": axes_of(self.axes, NAMES, base, self.combine),
@@ -81,8 +84,8 @@ class Scan:
             if self.max_paths is not None:
                 raise ParameterError("max_paths", self.max_paths, "left out without a precision")
             return None
-        most = 1000 * paths if self.max_paths is None else self.max_paths
-        return integer("max_paths", most, low=paths, high=2**32)
+        most = min(1000 * paths, MOST_PATHS) if self.max_paths is None else self.max_paths
+        return integer("max_paths", most, low=paths, high=MOST_PATHS)
 
     @property
     def most_paths(self) -> int:
@@ -134,7 +137,7 @@ def read_scan(path: Path) -> Scan | NetworkScan:
     """
     try:
         found = tomllib.loads(file_bytes("file", path).decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:  # no UTF-8, no TOML, or an integer of too many digits
         raise ParameterError("file", str(path), f"a TOML file ({error})") from None
     kind: type[Scan | NetworkScan] = Scan
     if "preset" in found:

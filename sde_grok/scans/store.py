@@ -15,7 +15,16 @@ import numpy as np
 from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import attributes
 from sde_grok.escape_times import EscapeTimes, Status
-from sde_grok.folders import SCAN, array, compressors, make_whole, plain, refuse_others, whole
+from sde_grok.folders import (
+    SCAN,
+    array,
+    check_coordinates,
+    compressors,
+    coordinates_of,
+    make_whole,
+    refuse_others,
+    whole,
+)
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.scans.cell import Times, checked
 from sde_grok.scans.plan import Scan
@@ -127,6 +136,7 @@ def opened(out: Path, mode: Any) -> zarr.Group:
         store = LocalStore(out / SCAN, read_only=mode == "r")
         group = zarr.open_group(store, mode=mode)
         json.loads(str(group.attrs["provenance"]))
+        check_coordinates(group)
         for name in PER_PATH:
             array(group, name)
         return group
@@ -136,8 +146,7 @@ def create(store: LocalStore, scan: Scan) -> None:
     """Make the arrays of all cells; chunks that were never written take no room."""
     record = json.dumps(provenance(scan), ensure_ascii=False)
     group = zarr.create_group(store, attributes={"provenance": record})
-    for name, (dims, values) in coordinates(scan).items():
-        group.create_array(name, data=plain(values), dimension_names=dims)
+    coordinates_of(group, coordinates(scan))
     for name, dtype in PER_PATH.items():
         group.create_array(
             name,
