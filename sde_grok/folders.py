@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,18 +23,24 @@ __all__ = [
     "NETWORKS",
     "RUNS",
     "SCAN",
+    "alone",
     "array",
-    "check_coordinates",
+    "check_labels",
     "compressors",
-    "coordinates_of",
+    "label",
     "make_whole",
     "plain",
+    "refuse_kinds",
     "refuse_others",
     "whole",
 ]
 
 # What a folder may hold: runs, the cells of a scan of simulations, what a scan of networks is.
 RUNS, SCAN, NETWORKS = "runs.zarr", "scan.zarr", "networks.json"
+
+
+# What Zarr, its codecs, and readers of its metadata raise.
+DAMAGE = (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def make_whole(out: Path, name: str, make: Callable[[Path], object]) -> None:
@@ -70,9 +77,55 @@ def whole(out: Path | None, name: str) -> Iterator[None]:
     """Say that a group is damaged in a line."""
     try:
         yield
-    except (OSError, KeyError, ValueError, RuntimeError) as error:  # Zarr's and its codecs'
+    except DAMAGE as error:
         allowed = f"a folder whose {name} is whole ({error})"
         raise ParameterError("out", str(out), allowed) from None
+
+
+def refuse_kinds(out: Path, *kinds: str) -> None:
+    """Raise `ParameterError` if a folder holds something of another kind."""
+    if there := [kind for kind in kinds if (out / kind).exists()]:
+        raise ParameterError("out", str(out), f"a folder without {there[0]}")
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Let no other process of this kind at a folder, which is made if need be.
+
+    The system lets go of it when the process ends, however it does.
+
+    Raises
+    ------
+    ParameterError
+        If another is at it, or it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = f"a folder that can be written to ({error.strerror})"
+        raise ParameterError("out", str(out), allowed) from None
+    if sys.platform == "win32":  # which locks no folders
+        yield
+        return
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        lock(folder, out)
+        yield
+    finally:
+        os.close(folder)
+
+
+def lock(folder: int, out: Path) -> None:
+    """Lock an open folder, where the file system can; raise `ParameterError` if it is locked."""
+    import fcntl  # noqa: PLC0415
+
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        allowed = "a folder that no other process is at work in"
+        raise ParameterError("out", str(out), allowed) from None
+    except OSError:  # no locks there: then it is as without them, twice the work
+        return
 
 
 def refuse_others(
@@ -96,28 +149,37 @@ def array(group: zarr.Group, name: str) -> Any:
     return group[name]
 
 
-def coordinates_of(group: zarr.Group, found: Mapping[str, tuple[tuple[str, ...], Any]]) -> None:
-    """Write coordinates, each its dimensions and values, and what shows if one is damaged or lost."""
-    for name, (dims, values) in found.items():
+def label(group: zarr.Group, coordinates: Mapping[str, tuple[tuple[str, ...], Any]]) -> None:
+    """Write coordinates, each its dimensions and values, to a group that has its variables.
+
+    And what shows if a label is damaged or lost later, or the metadata of a variable are.
+    """
+    for name, (dims, values) in coordinates.items():
         group.create_array(name, data=plain(values), dimension_names=dims)
-    group.attrs["coordinates"] = {name: digest(group, name) for name in sorted(found)}
+    group.attrs["arrays"] = {
+        name: digest(group, name, values=name in coordinates) for name in sorted(group.array_keys())
+    }
+    group.attrs["labels"] = sorted(coordinates)
 
 
-def check_coordinates(group: zarr.Group) -> None:
-    """Raise `ValueError` if coordinates are not what was written.
+def check_labels(group: zarr.Group) -> None:
+    """Raise `ValueError` if arrays are not labelled as they were written.
 
     Checksums of chunks do not do here: one that is lost reads as zeros.
     """
-    written: Any = group.attrs["coordinates"]
+    written: Any = group.attrs["arrays"]
+    labels: Any = group.attrs["labels"]
     for name, was in written.items():
-        if digest(group, name) != was:
+        if digest(group, name, values=name in labels) != was:
             raise ValueError(f"{name} is not what was written")
 
 
-def digest(group: zarr.Group, name: str) -> str:
-    """What tells the values of an array from others."""
-    values = np.asarray(array(group, name)[...])
-    return hashlib.sha256(json.dumps(values.tolist(), ensure_ascii=True).encode()).hexdigest()
+def digest(group: zarr.Group, name: str, *, values: bool) -> str:
+    """What tells the metadata of an array, and its values if asked for, from others."""
+    found = array(group, name)
+    parts = [found.metadata.to_dict(), np.asarray(found[...]).tolist() if values else None]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plain(values: Any) -> Any:

@@ -72,9 +72,13 @@ def default_time_step(problem: Problem, max_steps: int, *, bridge: bool) -> floa
 def _is_out_of_reach(problem: Problem, max_steps: int) -> bool:
     """Whether a path reaches the core in time with a probability below 1e-6.
 
-    P(T <= t) <= e E exp(−T/t), and the Laplace transform of T is known.
+    P(T <= t) <= e E exp(−T/t), and the Laplace transform of T is known; so is E T, and as
+    P(T <= t) >= 1 − E T/t, that transform need not be looked at where E T <= t/2.
     """
     assert problem.rates is not None
+    log_mean = problem.log_exact_mean_steps
+    if log_mean is not None and log_mean <= math.log(max_steps / 2):
+        return False
     gamma, q2 = problem.rates
     start, core = problem.geometry.rho_start**2, problem.geometry.rho_core**2
     alpha = 1 / (problem.optimizer.eta * max_steps)

@@ -95,7 +95,7 @@ class Problem:
         return None if log_mean is None else log_mean - math.log(self.optimizer.eta)
 
 
-@lru_cache(maxsize=4096)  # a quadrature takes a millisecond, and is asked for before and in a run
+@lru_cache(maxsize=2**17)  # a quadrature takes a millisecond, and is asked for before and in a run
 def _log_mean(geometry: Geometry, rates: Rates) -> float | None:
     """Logarithm of the mean passage time; None beyond the range of the closed form."""
     start, core = geometry.rho_start**2, geometry.rho_core**2

@@ -22,6 +22,21 @@ def test_the_command_scans_and_goes_on(written, tmp_path, capsys, done):
     assert tree(tmp_path) == tree(done[0])
 
 
+@pytest.mark.parametrize("name", ["a[/b]c", "[red]c"])
+def test_a_folder_is_named_as_it_is(written, tmp_path, capsys, name):
+    out = tmp_path / name
+    code, text, error = run(["scan", str(written(TOML, "scan.toml")), "--out", str(out)], capsys)
+    assert (code, error) == (0, "")
+    assert text.endswith(f"kept in {out}\n")
+
+
+def test_it_is_told_what_the_mean_is_of(written, tmp_path, capsys):
+    file = written(TOML.replace("[base]", "[base]\nmax_steps = 50"), "scan.toml")
+    code, _, error = run(["scan", str(file), "--out", str(tmp_path / "out")], capsys)
+    assert code == 0
+    assert "min(T, max_steps)" in error
+
+
 def test_a_dry_run_writes_nothing(written, tmp_path, capsys):
     file = written(TOML, "scan.toml")
     before = sorted(tmp_path.rglob("*"))
@@ -41,6 +56,8 @@ def test_bad_commands_are_a_line(written, tmp_path, capsys):
         ["scan", file, *out, "--workers", "0"],
         ["scan", file, *out, "--workers", "2", "--scheduler", "tcp://127.0.0.1:1"],
         ["scan", file, *out, "--scheduler", "nowhere"],
+        ["scan", file, "--dry-run", "--workers", "0"],
+        ["scan", file, "--dry-run", "--workers", "-3"],
     ):
         code, text, error = run(arguments, capsys)
         assert (code, text) == (2, ""), arguments

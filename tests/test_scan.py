@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from small_scans import AXES, BASE, MANY, SMALL, tree
 
 from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
 from sde_grok.escape_times import EscapeTimes
 from sde_grok.scans import Scan, read_scan, scan
-from sde_grok.scans.cell import expected_cost
+from sde_grok.scans.cell import checked, expected_cost, simulate
 from sde_grok.scans.forecast import forecast
 from sde_grok.scans.simulations import costs
 
@@ -76,11 +77,36 @@ def test_paths_are_added_until_the_precision_is_met(tmp_path):
 
 def test_a_precision_out_of_reach_ends_at_max_paths(tmp_path):
     plan = Scan(
-        base=BASE | {"batch_size": 4, "eta": 0.01}, paths=8, precision=1e-6, max_paths=50, seed=1
+        base=BASE | {"batch_size": 4, "eta": 0.01}, paths=16, precision=1e-6, max_paths=50, seed=1
     )
     cells = scan(plan, out=tmp_path)
     assert cells["n_paths"] == 50
     assert cells["escape_steps"].dims == ("path",)
+
+
+def test_no_paths_are_added_for_want_of_an_escape(tmp_path):
+    """Or the first escape, which ends it, would look frequent: 2.9 times so, measured."""
+    base = BASE | {"batch_size": 4, "eta": 0.005, "max_steps": 2}
+    cells = scan(Scan(base=base, paths=40, precision=0.01, seed=1), out=tmp_path)
+    assert (cells["n_paths"], cells["censored_fraction"]) == (40, 1)
+
+
+def test_the_precision_is_that_of_the_mean(tmp_path):
+    """Means of many cells scatter by as much as was asked for, though paths are added till then.
+
+    Variance over the expected one is χ²/n: outside with a probability of 1e-4 for 200 cells.
+    """
+    n, precision = 200, 0.01
+    base = BASE | {"eta": 0.01, "batch_size": 4}
+    means = []
+    for seed in range(n):
+        times = simulate(base, seed, paths=16, precision=precision, max_paths=16_000, threads=1)
+        means.append(EscapeTimes(*times).mean.value)
+    exact = math.exp(checked(base).problem.log_exact_mean_steps)
+    z = (np.array(means) / exact - 1) / precision
+    low, high = scipy.stats.chi2.ppf([0.5e-4, 1 - 0.5e-4], n) / n
+    assert low < np.mean(z**2) < high
+    assert abs(np.mean(z)) < 4 / math.sqrt(n)
 
 
 def test_paired_axes_go_together(tmp_path):

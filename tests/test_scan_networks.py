@@ -11,9 +11,10 @@ from sde_grok.checks import ParameterError
 from sde_grok.cli import main
 from sde_grok.fits import load_table
 from sde_grok.networks import PRESETS, train_networks
+from sde_grok.networks.store import Store
 from sde_grok.scans import ScanInterrupted, open_scan, read_scan, scan
 from sde_grok.scans.network_forecast import forecast_networks
-from sde_grok.scans.networks import NetworkScan
+from sde_grok.scans.networks import NetworkScan, together
 
 BASE = {"task": "z11", "embedding": 8, "max_steps": 400, "hold": 2, "batch_size": 40}
 AXES = {"eta": [0.01, 0.03], "width": [16, 24]}
@@ -104,6 +105,44 @@ def test_another_scan_is_refused_and_nothing_touched(trained, tmp_path):
         scan(other, out=out)
     assert error.value.field == "out"
     assert open_scan(out).identical(runs)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "1", "{}", '{"seed": 0, "speed": 1}', "\xff"]
+)
+def test_a_damaged_record_is_a_line(tmp_path, text):
+    (tmp_path / "networks.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ParameterError, match="whole"):
+        open_scan(tmp_path)
+    with pytest.raises(ParameterError, match=r"whole|another"):
+        scan(PLAN, out=tmp_path)
+
+
+def test_a_folder_of_simulations_is_refused(tmp_path):
+    (tmp_path / "scan.zarr").mkdir()
+    with pytest.raises(ParameterError, match=r"without scan\.zarr"):
+        scan(PLAN, out=tmp_path)
+    with pytest.raises(ParameterError, match=r"without scan\.zarr"):
+        train_networks(PRESETS["tiny"], out=tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["scan.zarr"]
+
+
+def test_axes_stay_in_the_order_given(tmp_path):
+    plan = NetworkScan(preset="tiny", axes={"width": [16, 4, 8.0]})
+    assert [*plan.experiments] == ["width=16", "width=4", "width=8"]
+    store = {n: Store(e, tmp_path / n, 1).finish() for n, e in plan.experiments.items()}
+    assert together(plan, store)["width"].values.tolist() == [16, 4, 8]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["eta", "batch_size", "layer"])
+def test_runs_that_are_labelled_wrongly_are_refused(tmp_path, name):
+    one = replace(PLAN, base=BASE | {"width": 16}, axes={"eta": [0.01]}, seeds=1)
+    scan(one, out=tmp_path)
+    next((tmp_path / "runs.zarr" / name).rglob("c/*")).unlink()
+    for read in (lambda: open_scan(tmp_path), lambda: scan(one, out=tmp_path)):
+        with pytest.raises(ParameterError, match="whole"):
+            read()
 
 
 @pytest.mark.slow

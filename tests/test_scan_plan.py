@@ -36,6 +36,7 @@ BAD = {
     "range of one": ({"axes": AXES | {"eta": {"log": [0.1, 1], "n": 1}}}, "eta"),
     "unequal pairs": ({"combine": "paired"}, "axes"),
     "paths": ({"paths": 0}, "paths"),
+    "too few to know an error by": ({"paths": 15, "precision": 0.1}, "paths"),
     "precision": ({"precision": 0}, "precision"),
     "most": ({"max_paths": 10}, "max_paths"),
     "most below first": ({"precision": 0.1, "max_paths": 10}, "max_paths"),
@@ -98,4 +99,5 @@ def test_pairs_may_share_values():
 
 
 def test_most_paths_have_a_bound_of_their_own():
-    assert Scan(base=BASE, axes=AXES, paths=10**6, precision=0.1).most_paths == 10**8
+    for paths, most in ((16, 16_000), (20_000, 10**6), (10**6, 10**7), (10**8, 10**8)):
+        assert Scan(base=BASE, axes=AXES, paths=paths, precision=0.1).most_paths == most

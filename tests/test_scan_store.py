@@ -1,6 +1,7 @@
 """A store holds one scan, each cell wholly or not at all, whatever stops it or damages it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import xarray as xr
 from small_scans import AXES, BASE, MANY, SMALL, tree
 
 from sde_grok import ParameterError
+from sde_grok.folders import alone
 from sde_grok.scans import Scan, ScanInterrupted, open_scan, read_scan, scan
 
 
@@ -79,6 +81,55 @@ def test_a_store_whose_cells_are_labelled_wrongly_is_refused(tmp_path, name, dam
     for read in (lambda: open_scan(tmp_path), lambda: scan(SMALL, out=tmp_path)):
         with pytest.raises(ParameterError, match="whole"):
             read()
+
+
+RECORDS = ["zarr.json", "eta/zarr.json", "status/zarr.json", "escape_steps/zarr.json"]
+WRONG = {
+    "empty": lambda _: b"",
+    "cut": lambda b: b[:200],
+    "no UTF-8": lambda _: b"\xff\xfe",
+    "nothing": lambda _: b"null",
+    "number": lambda _: b"1",
+    "list": lambda _: b"[]",
+    "table": lambda _: b"{}",
+    "shape": lambda b: b.replace(b'"shape": [\n    2', b'"shape": [\n    1'),
+    "names": lambda b: b.replace(b'"batch_size",\n    "path"', b'"path",\n    "batch_size"'),
+    "fill value": lambda b: b.replace(b'"NaN"', b"0.0"),
+    "record": lambda b: b.replace(b'"provenance": "{', b'"provenance": "[{'),
+    "lost": None,
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("damage", WRONG.values(), ids=list(WRONG))
+def test_damaged_records_are_a_line(done, tmp_path, name, damage):
+    shutil.copytree(done[0] / "scan.zarr", tmp_path / "scan.zarr")
+    path = tmp_path / "scan.zarr" / name
+    if damage is None:
+        path.unlink()
+    elif damage(path.read_bytes()) == path.read_bytes():
+        return  # it has no such part
+    else:
+        path.write_bytes(damage(path.read_bytes()))
+    for read in (lambda: open_scan(tmp_path), lambda: scan(SMALL, out=tmp_path)):
+        with pytest.raises(ParameterError, match="whole") as error:
+            read()
+        assert "\n" not in str(error.value)
+
+
+def test_two_processes_are_not_at_one_folder(done, tmp_path):
+    with alone(tmp_path), pytest.raises(ParameterError, match="no other process"):
+        scan(SMALL, out=tmp_path)
+    scan(SMALL, out=tmp_path)
+    assert tree(tmp_path) == tree(done[0])
+
+
+@pytest.mark.parametrize("name", ["runs.zarr", "networks.json"])
+def test_a_folder_of_networks_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ParameterError, match=f"without {name}"):
+        scan(SMALL, out=tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def test_a_store_without_its_metadata_is_refused(tmp_path):

@@ -151,8 +151,13 @@ def print_scan(plan: Scan, cells: xr.Dataset, out: Path) -> None:
     table.add_row("mean steps", f"{float(mean.min()):.4g} … {float(mean.max()):.4g}")
     table.add_row("relative standard error, worst", f"{float((stderr / mean).max()):.2%}")
     table.add_row("censored, worst", f"{float(cells['censored_fraction'].max()):.2%}")
-    table.add_row("kept in", str(out))
     Console().print(table)
+    print(f"kept in {out}")
+    if restricted := int((cells["censored_fraction"] > 0).sum()):
+        text = (
+            f"in {restricted} cells paths are censored, and the mean is that of min(T, max_steps)"
+        )
+        print(f"warning: {text}", file=sys.stderr)
     if (failed := float(cells["failed_fraction"].max())) > 0:
         print(f"warning: up to {failed:.2%} of the paths of a cell failed", file=sys.stderr)
     if plan.precision is not None:
@@ -175,5 +180,5 @@ def print_networks(runs: xr.Dataset, out: Path) -> None:
         n = int(when.notnull().sum())
         steps = f", after {float(when.min()):.4g} … {float(when.max()):.4g} steps" if n else ""
         table.add_row(label, f"{n} of {when.size}{steps}")
-    table.add_row("kept in", str(out))
     Console().print(table)
+    print(f"kept in {out}")

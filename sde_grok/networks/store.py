@@ -16,11 +16,13 @@ from zarr.storage import LocalStore, MemoryStore
 from sde_grok.datasets import CELL, VARIABLES, attributes
 from sde_grok.folders import (
     RUNS,
+    SCAN,
     array,
-    check_coordinates,
+    check_labels,
     compressors,
-    coordinates_of,
+    label,
     make_whole,
+    refuse_kinds,
     refuse_others,
     whole,
 )
@@ -59,6 +61,7 @@ class Store:
         if out is None:
             self.group = created(MemoryStore(), experiment, record)
         else:
+            refuse_kinds(out, SCAN)
             if not (out / RUNS).exists():
                 make_whole(out, RUNS, lambda path: created(LocalStore(path), experiment, record))
             self.group = existing(out, record)
@@ -87,10 +90,9 @@ def existing(out: Path, record: Mapping[str, Any]) -> zarr.Group:
     """Open runs that are there, if they are of the same experiment, made by the same versions."""
     with whole(out, RUNS):
         group = zarr.open_group(LocalStore(out / RUNS), mode="r+")
-        check_coordinates(group)
-        found = json.loads(str(group.attrs["provenance"]))
-    wanted = json.loads(json.dumps(record))
-    refuse_others(out, "runs of", settings(found), settings(wanted))
+        check_labels(group)
+        found = settings(json.loads(str(group.attrs["provenance"])))
+    refuse_others(out, "runs of", found, settings(json.loads(json.dumps(record))))
     return group
 
 
@@ -109,7 +111,6 @@ def created(
     group = zarr.create_group(
         store, attributes={"provenance": json.dumps(record, ensure_ascii=False)}
     )
-    coordinates_of(group, {name: ((name,), values) for name, values in along.items()})
     measured = {name: v.dims for name, v in VARIABLES.items() if set(v.dims) <= set(along)}
     for name, dims in measured.items():
         chunk = [min(sizes[d], SNAPSHOTS_A_CHUNK if d == "snapshot" else sizes[d]) for d in dims]
@@ -123,6 +124,7 @@ def created(
             dimension_names=(*CELL, *dims),
             attributes=attributes(name),
         )
+    label(group, {name: ((name,), values) for name, values in along.items()})
     return group
 
 

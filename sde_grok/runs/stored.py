@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import CELL
 from sde_grok.escape_times import Status
-from sde_grok.folders import RUNS, check_coordinates, whole
+from sde_grok.folders import RUNS, check_labels, whole
 from sde_grok.kernels.outcome import PENDING
 from sde_grok.runs.record import with_core_entries
 
@@ -36,7 +36,7 @@ def open_runs(out: Path) -> xr.Dataset:
         raise ParameterError("out", str(out), f"a folder with {RUNS}")
     with whole(out, RUNS):
         group = zarr.open_group(LocalStore(out / RUNS, read_only=True), mode="r")
-        check_coordinates(group)
+        check_labels(group)
         return labelled(group)
 
 

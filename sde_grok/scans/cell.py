@@ -53,14 +53,14 @@ class Times(NamedTuple):
 
 
 def checked(parameters: Parameters) -> Cell:
-    """Check the parameters of a cell; its time step takes a millisecond of laws to find."""
+    """Check the parameters of a cell; its time step takes some laws to find."""
     try:
         return _checked(**parameters)
     except TypeError:  # a value that has no hash
         return _checked.__wrapped__(**parameters)
 
 
-@lru_cache(maxsize=4096, typed=True)
+@lru_cache(maxsize=2**17, typed=True)
 def _checked(**parameters: Any) -> Cell:
     for name in REQUIRED:
         if name not in parameters:
@@ -191,8 +191,14 @@ def simulate(
 
 
 def _growth(times: Times, precision: float) -> float:
-    """By what factor to multiply the paths; 1 or less if the precision is met."""
-    mean = EscapeTimes(*times).mean
+    """By what factor to multiply the paths; 1 or less if the precision is met.
+
+    It is if none escaped: to go on until one does would make escapes look frequent.
+    """
+    found = EscapeTimes(*times)
+    if found.hit_fraction == 0:
+        return 1.0
+    mean = found.mean
     if not (mean.value > 0 and math.isfinite(mean.stderr)):
         return MOST_GROWTH
     excess = (mean.stderr / mean.value / precision) ** 2

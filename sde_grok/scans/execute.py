@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sde_grok.checks import ParameterError
-from sde_grok.folders import NETWORKS, SCAN
+from sde_grok.folders import NETWORKS, SCAN, alone
 from sde_grok.scans.plan import Scan
 from sde_grok.scans.pool import Task, executor, run_all
 from sde_grok.scans.simulations import Simulations
@@ -87,8 +87,8 @@ def scan(
     Raises
     ------
     ParameterError
-        If `out` holds another scan or cannot be written to, the scheduler cannot be reached, or
-        its workers run other versions.
+        If `out` holds another scan, cannot be written to, or another process is at work in it; if
+        the scheduler cannot be reached, or its workers run other versions.
     ScanInterrupted
         On Ctrl-C.
     OSError
@@ -102,7 +102,9 @@ def scan(
     if scheduler is not None and workers is not None:
         raise ParameterError("workers", workers, "left out with a scheduler, which has its own")
     kind = kind_of(plan)
-    with executor(workers, scheduler, plan.n_cells, kind.setup) as pool:
+    with executor(workers, scheduler, plan.n_cells, kind.setup) as pool, alone(out):
+        if progress is not None:  # looking through many cells takes its time
+            progress(ScanProgress(0, plan.n_cells, 0.0, 0))
         work: Work = kind(plan, out)
         total = sum(work.costs.values())
         left = sum(work.costs[cell] for cell in work.missing)

@@ -10,6 +10,7 @@ import numpy as np
 from sde_grok.runner import available_threads
 from sde_grok.scans.cell import Parameters, checked, expected_cost, simulate
 from sde_grok.scans.plan import Scan
+from sde_grok.scans.pool import at_a_time
 
 __all__ = ["Forecast", "forecast"]
 
@@ -49,7 +50,8 @@ def forecast(plan: Scan, workers: int | None = None) -> Forecast:
     workers : int, optional
         Cells at a time; by default one a processor.
     """
-    cells = plan.cells()
+    there, cells = available_threads(), plan.cells()
+    at_once = min(at_a_time(workers, len(cells)), there)
     costs = [expected_cost(cell, plan.paths, plan.precision, plan.most_paths) for cell in cells]
     dearest: dict[str, tuple[float, Parameters]] = {}
     for cell, cost in zip(cells, costs, strict=True):
@@ -63,9 +65,8 @@ def forecast(plan: Scan, workers: int | None = None) -> Forecast:
             for cell, cost in zip(cells, costs, strict=True)
         ]
     )
-    at_once = min(workers or available_threads(), available_threads())
     paths = float(sum(cost.paths for cost in costs))
-    seconds = max(float(each.sum()) / at_once, float(each.max()) / available_threads())
+    seconds = max(float(each.sum()) / at_once, float(each.max()) / there)
     room = BYTES_A_PATH * paths + BYTES_A_CELL * len(cells)
     return Forecast(len(cells), paths, seconds, room)
 

@@ -16,6 +16,7 @@ from sde_grok.networks.store import created
 from sde_grok.networks.train import floats
 from sde_grok.runner import available_threads
 from sde_grok.scans.networks import LANES, NetworkScan
+from sde_grok.scans.pool import at_a_time
 
 __all__ = ["NetworkForecast", "forecast_networks"]
 
@@ -55,7 +56,7 @@ def forecast_networks(
     progress : callable
         Called with the fraction that is done.
     """
-    at_once = min(workers or available_threads(), available_threads(), plan.n_cells)
+    at_once = min(at_a_time(workers, plan.n_cells), available_threads())
     seconds = room = 0.0
     for n, experiment in enumerate(plan.experiments.values()):
         runs = plan.n_cells / len(plan.experiments) / len(experiment.batch_size)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sde_grok.checks import ParameterError, choice, integer
-from sde_grok.folders import NETWORKS, make_whole, refuse_others, whole
+from sde_grok.folders import NETWORKS, SCAN, make_whole, refuse_kinds, refuse_others, whole
 from sde_grok.networks import PRESETS, Experiment, open_runs
 from sde_grok.networks.lanes import Cell
 from sde_grok.networks.store import Store, setup
@@ -160,11 +160,12 @@ def cost(experiment: Experiment, cell: Cell) -> float:
 
 def record(plan: NetworkScan, out: Path) -> None:
     """Write down what the folder is for, or raise `ParameterError` if it is for another scan."""
+    refuse_kinds(out, SCAN)
     wanted = json.dumps(plan.as_dict(), ensure_ascii=False)
     if not (out / NETWORKS).exists():
         make_whole(out, NETWORKS, lambda path: path.write_text(wanted, "utf-8"))
     with whole(out, NETWORKS):
-        found = json.loads((out / NETWORKS).read_text("utf-8"))
+        found = dict(json.loads((out / NETWORKS).read_text("utf-8")))
     refuse_others(out, "a scan with", found, json.loads(wanted))
 
 
@@ -197,4 +198,5 @@ def together(plan: NetworkScan, runs: Mapping[str, xr.Dataset]) -> xr.Dataset:
     how["combine_attrs"] = "drop_conflicts"
     if plan.combine == "paired":
         return xr.concat(each, "cell", **how)
-    return xr.combine_by_coords(each, **how)  # type: ignore[return-value]
+    joined: Any = xr.combine_by_coords(each, **how)  # which sorts
+    return joined.sel({name: list(values) for name, values in plan.outer.items()})  # type: ignore[no-any-return]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Scan", "read_scan"]
 
 MOST_PATHS = 10**8  # of a cell, which is in memory as a whole
+# Fewer stop too often where the error is underestimated by chance: from 2 on, of exponential times to
+# 3 %, the error that is left was 5.4 times that which was asked for; from 16 on, 1.0.
+FIRST_PATHS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +41,13 @@ class Scan:
     combine : {"grid", "paired"}
         All combinations of the axes, or their first values together, their second, and so on.
     paths : int
-        Paths of each cell; of its first batch, if there is a `precision`. At most 10⁸.
+        Paths of each cell, at most 10⁸; of its first batch, at least 16, if there is a `precision`.
     precision : float, optional
-        Relative standard error of the mean escape time, 0 … 1. Paths are added until it is met.
+        Relative standard error of the mean escape time, 0 … 1. Paths are added until it is met;
+        none to a cell of whose first batch none escapes.
     max_paths : int, optional
-        Most paths of a cell with a `precision`; by default 1000 `paths`, or 10⁸.
+        Most paths of a cell with a `precision`; by default 1000 `paths`, but at
+        most 10⁶ or ten times `paths`: each cell has room for so many in memory.
     seed : int
         0 … 2⁶⁴ − 1. The seed of a cell is made of this and of the cell's own parameters, so that
         cells are independent and the other cells of a scan do not matter to it.
@@ -63,7 +68,7 @@ class Scan:
 
     def __post_init__(self) -> None:
         base = base_of(self.base, NAMES)
-        low = 2 if self.precision is not None else 1
+        low = FIRST_PATHS if self.precision is not None else 1
         paths = integer("paths", self.paths, low=low, high=MOST_PATHS)
         found: dict[str, Any] = {
             "base": base,
@@ -84,7 +89,8 @@ class Scan:
             if self.max_paths is not None:
                 raise ParameterError("max_paths", self.max_paths, "left out without a precision")
             return None
-        most = min(1000 * paths, MOST_PATHS) if self.max_paths is None else self.max_paths
+        usual = min(1000 * paths, max(10 * paths, 10**6), MOST_PATHS)
+        most = usual if self.max_paths is None else self.max_paths
         return integer("max_paths", most, low=paths, high=MOST_PATHS)
 
     @property

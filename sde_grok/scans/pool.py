@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sde_grok.checks import MissingExtra, ParameterError, integer
 from sde_grok.runner import available_threads
 
-__all__ = ["Task", "Workers", "executor", "run_all"]
+__all__ = ["Task", "Workers", "at_a_time", "executor", "run_all"]
 
 POLL_SECONDS = 0.1
 CONNECT_SECONDS = 10
@@ -81,11 +81,9 @@ def executor(
     The workers of a cluster must have the `setup` that this process has: versions, say.
     """
     if scheduler is None:
-        there = available_threads()
-        workers = there if workers is None else integer("workers", workers, low=1, high=4096)
-        workers = min(workers, n_tasks)
+        workers = at_a_time(workers, n_tasks)
         with ThreadPoolExecutor(workers) as pool:
-            yield Workers(pool, max(1, there // workers), 2 * workers)
+            yield Workers(pool, max(1, available_threads() // workers), 2 * workers)
         return
     with client(scheduler) as connected:
         here, others = setup(), connected.run(setup)
@@ -93,6 +91,13 @@ def executor(
             if found != here:
                 raise ParameterError("scheduler", scheduler, f"of workers with {here}: {worker}")
         yield Workers(connected.get_executor(pure=False, retries=10), 1, MOST_PENDING)
+
+
+def at_a_time(workers: int | None, n_tasks: int) -> int:
+    """Tasks at a time on this machine: by default one a processor, and no more than there are."""
+    if workers is None:
+        workers = available_threads()
+    return min(integer("workers", workers, low=1, high=4096), n_tasks)
 
 
 @contextmanager

@@ -16,12 +16,16 @@ from sde_grok.checks import MissingExtra, ParameterError
 from sde_grok.datasets import attributes
 from sde_grok.escape_times import EscapeTimes, Status
 from sde_grok.folders import (
+    DAMAGE,
+    NETWORKS,
+    RUNS,
     SCAN,
     array,
-    check_coordinates,
+    check_labels,
     compressors,
-    coordinates_of,
+    label,
     make_whole,
+    refuse_kinds,
     refuse_others,
     whole,
 )
@@ -70,6 +74,7 @@ class Store:
     """
 
     def __init__(self, scan: Scan, out: Path) -> None:
+        refuse_kinds(out, NETWORKS, RUNS)
         fresh = not (out / SCAN).exists()
         if fresh:
             make_whole(out, SCAN, lambda path: create(LocalStore(path), scan))
@@ -101,7 +106,7 @@ def read(arrays: Arrays, place: Place) -> Times | None:
         if np.all(status == PENDING):
             return Times(np.empty(0), np.empty(0, np.int8))
         steps = np.asarray(arrays["escape_steps"][place])
-    except (OSError, KeyError, ValueError, RuntimeError):  # Zarr's and its codecs'
+    except DAMAGE:
         return None
     ran = status != PENDING
     if not np.all(np.isfinite(steps[ran & (status != Status.FAILED)])):
@@ -135,10 +140,8 @@ def opened(out: Path, mode: Any) -> zarr.Group:
     with whole(out, SCAN):
         store = LocalStore(out / SCAN, read_only=mode == "r")
         group = zarr.open_group(store, mode=mode)
-        json.loads(str(group.attrs["provenance"]))
-        check_coordinates(group)
-        for name in PER_PATH:
-            array(group, name)
+        json.loads(str(group.attrs["provenance"]))["scan"].items()
+        check_labels(group)
         return group
 
 
@@ -146,7 +149,6 @@ def create(store: LocalStore, scan: Scan) -> None:
     """Make the arrays of all cells; chunks that were never written take no room."""
     record = json.dumps(provenance(scan), ensure_ascii=False)
     group = zarr.create_group(store, attributes={"provenance": record})
-    coordinates_of(group, coordinates(scan))
     for name, dtype in PER_PATH.items():
         group.create_array(
             name,
@@ -158,6 +160,7 @@ def create(store: LocalStore, scan: Scan) -> None:
             dimension_names=(*scan.dims, "path"),
             attributes=attributes(name),
         )
+    label(group, coordinates(scan))
 
 
 def coordinates(scan: Scan) -> dict[str, tuple[tuple[str, ...], Any]]:
