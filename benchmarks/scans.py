@@ -163,10 +163,17 @@ def time_to_result(rounds: int, budget: float) -> dict[str, dict[str, Any]]:
     return found
 
 
-def overhead(system: str, dim: int, paths: int, cells: int, rounds: int) -> dict[str, float]:
-    """Ratio of a scan's time to that of its cells by `simulate_escape`, in turns."""
+def overhead(
+    system: str, dim: int, paths: int, cells: int, rounds: int, finer: int = 1
+) -> dict[str, float]:
+    """Ratio of a scan's time to that of its cells by `simulate_escape`, in turns.
+
+    Time steps are finer than by default by a factor.
+    """
     base = BASE | {"dim": dim, "system": system, "batch_size": 100, "lam": 0.01}
     base |= {"rho_start": 2 * dim**0.5 / 3, "rho_core": dim**0.5 / 3}
+    if finer > 1:
+        base["dt"] = checked({**base, "eta": 1e-3}).dt / finer
     plan = Scan(base=base, axes={"eta": list(np.geomspace(1e-3, 1.2e-3, cells))}, paths=paths)
 
     def bare() -> None:
@@ -191,6 +198,7 @@ def overhead(system: str, dim: int, paths: int, cells: int, rounds: int) -> dict
     error = float(np.std(ratios, ddof=1) / rounds**0.5)
     return {
         "seconds_a_cell": float(np.median(alone)) / cells,
+        "megabytes_a_cell": 9e-6 * paths,  # a time and a status
         "ratio": float(np.median(ratios)),
         "stderr": error,
     }
@@ -261,7 +269,8 @@ def main() -> None:
     size = (4, 2) if options.quick else (32, rounds)  # cells, rounds
     report["overhead"] = {
         "joint, d = 128": overhead("joint", 128, 120, *size),
-        "radial": overhead("radial", 8, 800_000, *size),
+        "radial, 100 000 paths": overhead("radial", 8, 100_000, *size, finer=8),
+        "radial, 800 000 paths": overhead("radial", 8, 800_000, *size),
     }
     report["memory"] = child("memory", "1000")
     print(json.dumps({k: report[k] for k in ("overhead", "memory")}, indent=1))

@@ -121,6 +121,43 @@ def test_errors_are_one_line(capsys, arguments, words):
     assert words in err
 
 
+def test_settings_that_vary_are_named_in_a_line(capsys):
+    code, _, err = run(capsys, DATA, "--where", "T_grok > T_mem", "--method", "ols")
+    assert code == 0
+    assert err == "warning: task varies and is not fitted; --where chooses\n"
+
+
+def test_one_run_a_cell_has_no_scatter_of_seeds(capsys, tmp_path):
+    where = ("--where", f"{Z127} and seed == 0", "--method", "ols", "--law", "collapse_law")
+    found, err = fitted(capsys, DATA, *where)
+    assert (found["seed_floor"], err) == (None, "")
+    code, out, _ = run(capsys, DATA, *where, "--out", str(tmp_path))
+    assert code == 0
+    assert "scatter of seeds –" in out
+
+
+@pytest.mark.parametrize(("response", "exponents"), [("eta / eta", [0, 0]), ("1 / eta", [-1, 0])])
+def test_an_exact_response_is_fitted_without_a_word(capsys, response, exponents):
+    where = ("--where", 'task == "s5"', "--method", "ols", "--response", response)
+    found, err = fitted(capsys, DATA, *where)
+    assert err == ""
+    limits = [[e["low"], e["high"]] for e in found["exponents_by_cell"].values()]
+    np.testing.assert_allclose(limits, np.transpose([exponents] * 2), atol=1e-12)
+    code, out, err = run(capsys, DATA, *where)
+    assert (code, err) == (0, "")
+    assert "0.0000000000" not in out
+
+
+def test_text_in_a_column_of_a_law_leaves_out_that_law(capsys, tmp_path):
+    path = tmp_path / "runs.csv"
+    pd.read_csv(DATA).assign(rho2_mem="abc").to_csv(path, index=False)
+    found, err = fitted(capsys, str(path), "--where", Z127, "--method", "ols")
+    assert err == ""
+    assert round(found["exponents"]["eta"]["estimate"], 3) == -0.833
+    assert "constant_law" in found["laws"]
+    assert "collapse_law" not in found["laws"]
+
+
 def test_help_teaches(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0

@@ -13,6 +13,7 @@ from sde_grok.runs.reference import REFERENCE_RUNS
 
 pd = pytest.importorskip("pandas")
 
+from sde_grok.fits.candidates import design
 from sde_grok.fits.competition import LAWS, compete, middle_cell, seed_floor
 from sde_grok.fits.figures import competition_figure
 from sde_grok.fits.sample import Sample
@@ -79,6 +80,17 @@ def test_seed_floor_of_the_reference_runs(task, n, percent):
     floor = seed_floor(sample)
     assert floor == pytest.approx(sum(errors) / len(errors), rel=1e-12)
     assert 100 * floor == pytest.approx(percent, abs=0.05)
+
+
+def test_seed_floor_is_of_the_cells_with_two_events_or_more():
+    frame, y = grid(seeds=3), np.random.default_rng(4).lognormal(9, 0.3, 81)
+    cell = made("delay", y, frame).cell
+    event = (frame.seed == 0).to_numpy() | (frame.eta == 1e-3).to_numpy()
+    groups = [y[(cell == c) & event] for c in set(cell) if np.sum((cell == c) & event) == 3]
+    assert len(groups) == 9
+    naive = np.mean([abs(np.median(group) - v) / v for group in groups for v in group])
+    assert seed_floor(made("delay", y, frame, event)) == pytest.approx(naive, rel=1e-12)
+    assert math.isnan(seed_floor(made("delay", y, frame, (frame.seed == 0).to_numpy())))
 
 
 @pytest.mark.parametrize(("task", "collapse"), [("z127", 11), ("s5", 18)])
@@ -218,7 +230,7 @@ def test_axes_of_two_values_and_folds_that_confound_axes_are_not_left_out():
     assert math.isfinite(fits["power_law"].mape_held_out)
 
 
-def test_the_interval_is_that_of_cells_and_rows_drawn_again():
+def test_the_interval_is_that_of_whole_cells_drawn_again():
     sample = reference("s5")
     x = (0.5 / sample.frame.eta / sample.frame.lam).to_numpy()
     rng, found = np.random.default_rng(11), []
@@ -228,7 +240,7 @@ def test_the_interval_is_that_of_cells_and_rows_drawn_again():
     for _ in range(2000):
         rows = []
         for i in rng.integers(len(cells), size=len(cells)):
-            rows += list(rng.choice(cells[i], len(cells[i])))
+            rows += cells[i]
         c = one_constant(x[rows], sample.y[rows])
         found.append(np.mean(np.abs(c * x[rows] / sample.y[rows] - 1)))
     fit = compete(sample, ["constant_law"], seed=4)["constant_law"]
@@ -239,6 +251,24 @@ def test_the_interval_is_that_of_cells_and_rows_drawn_again():
     assert low < fit.mape_in_sample < high
     assert compete(sample, ["constant_law"], seed=4)["constant_law"] == fit
     assert compete(sample, ["constant_law"], seed=5)["constant_law"] != fit
+
+
+def test_one_cell_has_errors_and_no_interval():
+    frame = grid(seeds=3).iloc[:3]
+    fit = compete(made("delay", [900.0, 1000.0, 1100.0], frame), ["constant_law"])["constant_law"]
+    assert 0 < fit.mape_in_sample < 0.1
+    assert math.isnan(fit.mape_in_sample_low)
+    assert math.isnan(fit.mape_in_sample_high)
+    with paper_style():
+        axes = competition_figure({"constant_law": fit}, math.nan).axes[0]
+    assert "in sample, 95 %" not in [line.get_label() for line in axes.lines]
+
+
+def test_cells_of_one_row_have_an_interval():
+    frame = grid(seeds=1)
+    y = np.random.default_rng(6).lognormal(9, 0.3, len(frame))
+    for fit in compete(made("delay", y, frame)).values():
+        assert fit.mape_in_sample_low < fit.mape_in_sample < fit.mape_in_sample_high
 
 
 def test_constants_stay_in_the_range_of_their_law():
@@ -298,6 +328,14 @@ def test_censored_rows_change_nothing():
         ("power_law", "delay", {"lam": 0.0}, "lam = 0.0: must be > 0"),
         ("theorem_1", "rho2_mem", {"eta": 1e-3, "batch_size": 100.0}, "3 constants"),
         ("matched_steps", "delay", {"rho2_core": 1.0}, "finite dim"),
+        ("collapse_law", "delay", {"rho2_mem": "abc"}, "finite rho2_start"),
+        ("gradient_flow_law", "delay", {"init_scale": "a"}, "finite init_scale"),
+        (
+            "theorem_1",
+            "rho2_mem",
+            {"eta": 1e-3, "batch_size": 100.0},
+            r"3 constants the data determine \(it is finite in 54 rows\)",
+        ),
     ],
 )
 def test_a_law_that_does_not_suit_says_why_in_a_line(name, response, change, words):
@@ -308,6 +346,13 @@ def test_a_law_that_does_not_suit_says_why_in_a_line(name, response, change, wor
     assert error.value.field == "law"
     assert "\n" not in str(error.value)
     assert name not in compete(sample)
+
+
+def test_a_column_may_have_any_name():
+    frame = grid().assign(columns=2, index=3)
+    frame["self"] = 1
+    plain = compete(made("delay", np.full(len(frame), 1e4), grid()))
+    assert compete(made("delay", np.full(len(frame), 1e4), frame)).keys() == plain.keys()
 
 
 def scan(decay="coupled"):
@@ -338,6 +383,57 @@ def test_the_exact_law_of_a_radial_scan_is_the_one_that_the_simulation_reports(d
     assert ("matched_steps" in fits) == (decay == "coupled")
 
 
+@pytest.mark.parametrize(
+    ("column", "text"), [("rho_start", "a"), ("beta1", "q"), ("dim", "d"), ("eps", "e")]
+)
+def test_laws_do_not_suit_where_their_columns_are_text(column, text):
+    frame = scan().assign(**{column: text})
+    found = compete(made("delay", np.full(len(frame), 1e3), frame))
+    assert "constant_law" in found
+    assert "mean_field_steps" not in found
+    assert ("mean_passage_time" in found) == (column == "beta1")
+
+
+OF_RADIAL, OF_COUPLED = (
+    ("mean_passage_time", "law_limit"),
+    ("matched_steps", "mean_field_steps", "direction_averaged_steps"),
+)
+
+
+def test_laws_that_leave_eps_out_suit_where_it_is_small():
+    frame = scan()
+    least = np.hypot(1 / np.sqrt(frame.batch_size), frame.lam * 4 / math.sqrt(32))
+    for factor, suits in ((0.9e-3, True), (1.1e-3, False)):
+        found = compete(made("delay", np.full(len(frame), 1e3), frame.assign(eps=factor * least)))
+        assert set(OF_RADIAL) <= set(found)
+        assert (set(OF_COUPLED) <= set(found)) == suits
+        assert set(OF_COUPLED).isdisjoint(found) != suits
+    with pytest.raises(ParameterError, match=r"eps = 0\.5: must be below 0\.001"):
+        compete(made("delay", np.full(8, 1e3), frame.assign(eps=[*[0.0] * 7, 0.5])), OF_COUPLED)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("decay", ["coupled", "decoupled"])
+def test_the_exact_law_of_a_radial_scan_takes_eps_into_account(decay):
+    """False alarms: 2 · 8 means of 400 paths, beyond 4.5 standard errors at a rate of 1e-4."""
+    frame, shell = scan(decay).assign(eps=0.5), Geometry(rho_start=6.0, rho_core=4.0, dim=32)
+    law = design(LAWS["mean_passage_time"], frame)[:, 0]
+    for row, expected in zip(frame.itertuples(), law, strict=True):
+        result = simulate_escape(
+            Optimizer(
+                eta=row.eta, batch_size=int(row.batch_size), lam=row.lam, decay=decay, eps=row.eps
+            ),
+            shell,
+            IsotropicNoise(sigma=1.0),
+            system="radial",
+            n_paths=400,
+            max_steps=10**7,
+            seed=2,
+        )
+        assert result.hit_fraction == 1
+        assert abs(result.mean.value - expected) < 4.5 * result.mean.stderr
+
+
 @pytest.mark.parametrize("name", ["matched_steps", "mean_field_steps", "direction_averaged_steps"])
 def test_laws_of_a_coupled_scan_are_those_of_the_shell_and_the_core(name):
     frame = pd.concat([scan(), scan()], ignore_index=True)
@@ -365,3 +461,10 @@ def test_the_figure_shows_each_error_where_it_is():
     ]
     with pytest.raises(ParameterError, match="at least one"):
         competition_figure({}, floor)
+
+
+def test_the_figure_has_no_line_where_no_scatter_of_seeds_is_known():
+    with paper_style():
+        axes = competition_figure(compete(reference("s5"), ["constant_law"]), math.nan).axes[0]
+    assert "scatter of seeds" not in [line.get_label() for line in axes.lines]
+    assert "held out" in [line.get_label() for line in axes.lines]

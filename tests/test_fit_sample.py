@@ -3,7 +3,7 @@
 import math
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from sde_grok.runs.reference import REFERENCE_RUNS, load_runs
 
 pd = pytest.importorskip("pandas")
 
-from sde_grok.fits.sample import AXES, sample, varying
+from sde_grok.fits.sample import AXES, SETTINGS, sample, unfitted, varying
 from sde_grok.fits.table import load_table
 
 
@@ -66,14 +66,52 @@ def test_why_rows_are_left_out():
     assert some.left_out["lam not > 0"] == some.left_out["batch_size not > 0"] == 1
 
 
+@pytest.mark.parametrize(
+    ("response", "bounded", "unknown"), [("T_grok - T_mem", 1, 2), ("T_grok", 2, 1)]
+)
+def test_times_without_a_bound_of_censored_rows_say_which_have_one(response, bounded, unknown):
+    rest = {"response not known, nor a bound of it": unknown}
+    if response == "T_grok - T_mem":
+        rest["response not finite and > 0"] = 1
+    words = "censored: write delay, t_grok or t_mem for its bound"
+    assert sample(runs(), response=response).left_out == {words: bounded, **rest}
+    left_out = sample(runs(), response=response, event_only=True).left_out
+    assert left_out == {"censored": bounded, **rest}
+
+
+@pytest.mark.parametrize("response", ["(delay)", " delay ", "((delay))", "`delay`", "t_grok-t_mem"])
+def test_a_delay_is_one_however_it_is_written(response):
+    found, expected = sample(runs(), response=response), sample(runs())
+    assert found.response == "delay"
+    assert found.y.tolist() == expected.y.tolist()
+    assert found.event.tolist() == expected.event.tolist()
+    assert found.left_out == expected.left_out
+
+
+def test_a_difference_of_columns_that_are_no_delay_is_what_it_is(tmp_path):
+    path = tmp_path / "times.csv"
+    path.write_text("eta,lambda,batch_size,t_grok,t_mem\n1e-3,1,2,50,20\n")
+    found = sample(load_table(path), response="t_grok - t_mem")
+    assert (found.response, found.y.tolist()) == ("t_grok - t_mem", [30])
+
+
 def test_a_censored_response_that_does_not_grow_is_refused():
-    for response in ("1 / delay", "0 * delay + 1", "exp(-t_grok / 1e4)"):
+    for response in (
+        *("1 / delay", "0 * delay + 1", "exp(-t_grok / 1e4)"),
+        *(
+            "delay % 3000",
+            "delay * (delay < 5000)",
+            "delay * (delay < 30000)",
+            "delay * (delay < 1e6)",
+        ),
+    ):
         with pytest.raises(ParameterError, match="ols leaves those out") as error:
             sample(runs(), response=response)
         assert error.value.field == "response"
         assert sample(runs(), response=response, event_only=True).event.all()
     # only the time that is censored has to matter so
     assert sample(runs(), response="t_grok - t_mem").y.tolist() == [1000, 4800]
+    assert sample(runs(), response="delay // 1000").y.tolist() == [1, 4]
 
 
 def test_where_sees_bounds_of_times_and_the_columns_of_the_file():
@@ -101,6 +139,43 @@ def test_cells_differ_in_settings_but_not_in_seeds():
     assert len(set(found.cell[:5])) == 1
 
 
+def test_cells_differ_in_every_parameter_of_a_simulation():
+    pytest.importorskip("zarr")
+    from sde_grok.scans.cell import NAMES  # noqa: PLC0415
+
+    assert set(NAMES) <= {*AXES, *SETTINGS}
+    for name, (one, other) in {"dt": (0.01, 0.5), "direction": ("inward", "outward")}.items():
+        frame = pd.concat([runs(**{name: one}), runs(**{name: other})])
+        assert len(set(sample(frame, response="t_mem").cell)) == 2
+
+
+def test_cells_differ_in_every_parameter_of_an_experiment():
+    pytest.importorskip("jax")
+    from sde_grok.networks import Experiment  # noqa: PLC0415
+
+    column = {"train_accuracy": "train_threshold", "test_accuracy": "test_threshold"}
+    measured = {"noise_at", "noise_rank", "snapshot_every", "sketch"}
+    repeated = {"seeds", "seed"}
+    names = {f.name for f in fields(Experiment)} - measured - repeated
+    assert {column.get(name, name) for name in names} <= {*AXES, *SETTINGS}
+
+
+def test_settings_that_vary_beside_the_axes():
+    pair = [runs(), runs()]
+    assert unfitted(sample(pd.concat(pair))) == ()
+    pair = [runs(task="s5", max_steps=9000, beta1=0.9), runs(task="z59", max_steps=9000)]
+    assert unfitted(sample(pd.concat(pair))) == ("task", "beta1")
+    pair = [runs(beta1=math.nan, seed=range(5)), runs(beta1=math.nan, rho2_init=3.0)]
+    assert unfitted(sample(pd.concat(pair))) == ()
+
+
+def test_a_time_step_that_follows_from_the_settings_does_not_vary_beside_them():
+    other_eta = [runs(dt=0.1), runs(dt=0.2, eta=2e-3)]
+    same_eta = [runs(dt=0.1), runs(dt=0.2)]
+    assert unfitted(sample(pd.concat(other_eta))) == ()
+    assert unfitted(sample(pd.concat(same_eta))) == ("dt",)
+
+
 @pytest.mark.parametrize(
     ("field", "expression", "words"),
     [
@@ -122,6 +197,7 @@ def test_cells_differ_in_settings_but_not_in_seeds():
         ("response", "time", "not time"),
         ("response", "3", "one value a row"),
         ("response", "sin(delay)", "alone"),
+        ("response", f"{'-' * 900}delay", "recursion"),
         ("response", "name", "a number in each row"),
         ("data", "-delay", "some are not left out"),
     ],
@@ -145,6 +221,11 @@ def test_errors_in_expressions_are_a_line(field, expression, words):
         ("eta,lambda,batch_size,T_mem\n1,2,3,soon\n", "numbers in column T_mem"),
         ("eta,lambda,batch_size\n1,2,3,4\n", "CSV file"),
         ("\xff\xfe", "CSV file"),
+        ("eta,lambda,batch_size,eta\n1,2,3,4\n", "name; eta is there twice"),
+        ("eta,lambda,batch_size,lam\n1,2,3,2.5\n", "lam and lambda agree"),
+        ("eta,lambda,batch_size,lam\n1,2,3,\n", "lam and lambda agree"),
+        ("eta,lambda,batch_size\nTrue,2,3\n", "numbers in column eta"),
+        ("eta,lambda,batch_size,T_mem\n1,2,3,True\n1,2,3,\n", "numbers in column T_mem"),
     ],
 )
 def test_errors_in_files_are_a_line(tmp_path, text, words):
@@ -182,6 +263,17 @@ def test_a_table_of_times_that_someone_else_computed(tmp_path):
         sample(load_table(path), response="t_mem")
 
 
+def test_a_table_with_lam_alone_and_with_both_names_of_it(tmp_path):
+    path = tmp_path / "runs.csv"
+    for text in (
+        "eta,lam,batch_size\n1e-3,2e-4,100\n",
+        "eta,lam,batch_size,lambda\n1,2e-4,3,.0002\n",
+    ):
+        path.write_text(text)
+        table = load_table(path)
+        assert table["lambda"].tolist() == table["lam"].tolist() == [2e-4]
+
+
 def test_paths_of_a_scan(tmp_path):
     pytest.importorskip("zarr")
     from sde_grok.scans import Scan, open_scan, scan  # noqa: PLC0415
@@ -201,6 +293,10 @@ def test_paths_of_a_scan(tmp_path):
             assert len(set(found.cell[rows])) == 1
     assert len(set(found.cell)) == 4
     assert set(found.frame["rho_start"]) == {6.0}
+    names = list(load_table(tmp_path))
+    last = ["escape_steps", "status", "lambda"]
+    assert names == [*sorted(set(names) - set(last)), *last]
+    assert unfitted(found) == ()
     assert varying(found) == ("eta", "lam")
 
 

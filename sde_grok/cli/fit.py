@@ -82,6 +82,7 @@ def fit(
         found = fit_exponents(rows, method=method)
         drawn = bootstrap_exponents(found, rows, n=bootstrap) if bootstrap else None
         fits, floor = competition(rows, law)
+        say_unfitted(rows)
         report = summary(rows, found, method, fits, floor, drawn)
         if out is not None:
             write_figure(fits, floor, out)
@@ -104,6 +105,15 @@ def say_left_out(rows: Sample) -> None:
     if rows.left_out:
         reasons = "; ".join(f"{n}: {reason}" for reason, n in rows.left_out.items())
         print(f"warning: {sum(rows.left_out.values())} rows left out ({reasons})", file=sys.stderr)
+
+
+def say_unfitted(rows: Sample) -> None:
+    """Print on stderr, in a line, which settings vary beside the axes."""
+    from sde_grok.fits import unfitted  # noqa: PLC0415
+
+    if names := unfitted(rows):
+        verb = "varies and is" if len(names) == 1 else "vary and are"
+        print(f"warning: {', '.join(names)} {verb} not fitted; --where chooses", file=sys.stderr)
 
 
 def summary(
@@ -181,7 +191,7 @@ def print_exponents(report: dict[str, Any]) -> None:
         if name != "bootstrap" or drawn:
             table.add_column(name, justify="right", no_wrap=True)
     for name, e in report["exponents"].items():
-        digits = max(3, 1 - math.floor(math.log10(max(e["high"] - e["low"], 1e-15))))
+        digits = max(3, 1 - math.floor(math.log10(max(e["high"] - e["low"], 1e-6))))
         ols = report["exponents_ols"].get(name)
         table.add_row(
             SYMBOLS[name],

@@ -12,7 +12,7 @@ from sde_grok.fits.exponents import (
     held_out,
     mape,
 )
-from sde_grok.fits.sample import Sample, sample, varying
+from sde_grok.fits.sample import Sample, sample, unfitted, varying
 from sde_grok.fits.table import load_table
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "mape",
     "sample",
     "seed_floor",
+    "unfitted",
     "varying",
 ]

@@ -32,7 +32,8 @@ Constants = dict[str, float]
 TINY = 1e-300  # where a constant must be > 0 and its column is not wanted: lost in the rounding
 RADII = ("rho2_start", "rho2_core")
 ANY_RADII = {"rho2_start": 1.0, "rho2_core": 1.0}  # of laws that ignore them
-OF_SCANS = (*RADII, *AXES, "dim", "sigma")
+OF_SCANS = (*RADII, *AXES, "dim", "sigma", "decay", "eps")
+SMALL = 1e-3  # ε over the rest of √v: a law that leaves ε out is off by about that
 
 
 def as_fitted(constants: Constants) -> Constants:
@@ -148,10 +149,12 @@ def as_kappa(constants: Constants) -> Constants:
     return {"kappa": 1 / constants["kappa"] if constants["kappa"] > 0 else math.inf}
 
 
-def rates(eta: float, lam: float, batch_size: float, decay: Decay, sigma: float) -> Rates:
-    """γ and q² of the radial rung, for ε = 0."""
-    optimizer = Optimizer(eta=eta, batch_size=int(batch_size), lam=lam, decay=decay)
-    found = radial_rates(optimizer, sigma, s=sigma / math.sqrt(batch_size))
+def rates(
+    eta: float, lam: float, batch_size: float, decay: Decay, sigma: float, eps: float
+) -> Rates:
+    """γ and q² of the radial rung."""
+    optimizer = Optimizer(eta=eta, batch_size=int(batch_size), lam=lam, decay=decay, eps=eps)
+    found = radial_rates(optimizer, sigma)
     if found is None:
         raise ParameterError("sigma", sigma, "so large that the rates are finite")
     return found
@@ -162,7 +165,7 @@ def radial_steps(law: Callable[..., Any]) -> Callable[[Columns], Array]:
 
     def of_settings(at: Columns) -> Array:
         positive("sigma", at["sigma"])
-        point = zip(*(at[name] for name in (*AXES, "decay", "sigma")), strict=True)
+        point = zip(*(at[name] for name in (*AXES, "decay", "sigma", "eps")), strict=True)
         gamma, q2 = np.array([rates(*values) for values in point]).T
         time = law(at["rho2_start"], at["rho2_core"], dim=at["dim"], gamma=gamma, q2=q2)
         return np.asarray(time / at["eta"])[:, None]
@@ -177,9 +180,21 @@ def coupled_steps(law: Callable[..., Any], *columns: str) -> Candidate:
     def of_settings(at: Columns) -> Array:
         for decay in set(at["decay"]) - {"coupled"}:
             raise ParameterError("decay", decay, "coupled")
-        return whole({name: values for name, values in at.items() if name != "decay"})
+        alone = ("decay", "eps")
+        steps = whole({name: values for name, values in at.items() if name not in alone})
+        check_eps(at)
+        return steps
 
-    return Candidate("delay", (*OF_SCANS, "decay", *columns), of_settings)
+    return Candidate("delay", (*OF_SCANS, *columns), of_settings)
+
+
+def check_eps(at: Columns) -> None:
+    """Raise `ParameterError` unless ε is lost in √v, which is least at the core: √(s² + λ²V*/d)."""
+    pull = at["lam"] * np.sqrt(at["rho2_core"] / at["dim"])
+    rest = np.hypot(at["sigma"] / np.sqrt(at["batch_size"]), pull)
+    if np.any(at["eps"] > SMALL * rest):
+        worst = at["eps"][np.argmax(at["eps"] - SMALL * rest)]
+        raise ParameterError("eps", float(worst), f"below {SMALL:g} of the rest of √v")
 
 
 def power_design(at: Columns) -> Array:
@@ -225,10 +240,8 @@ LAWS: Final[dict[str, Candidate]] = {
     "theorem_2": Candidate(
         *("rho2_grok", AXES, theorem_2_design, ("rho2_zero", "c"), (0.0, -math.inf)),
     ),
-    "mean_passage_time": Candidate(
-        "delay", (*OF_SCANS, "decay"), radial_steps(laws.mean_passage_time)
-    ),
-    "law_limit": Candidate("delay", (*OF_SCANS, "decay"), radial_steps(laws.law_limit)),
+    "mean_passage_time": Candidate("delay", OF_SCANS, radial_steps(laws.mean_passage_time)),
+    "law_limit": Candidate("delay", OF_SCANS, radial_steps(laws.law_limit)),
     "direction_averaged_steps": coupled_steps(laws.direction_averaged_steps),
     "matched_steps": coupled_steps(laws.matched_steps),
     "mean_field_steps": coupled_steps(laws.mean_field_steps, "beta1", "beta2"),
@@ -275,10 +288,20 @@ def settings(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
         if event in frame:
             known[name] = frame[event]
         elif radius in frame:
-            known[name] = frame[radius] ** 2
+            known[name] = numbers(frame[radius]) ** 2
     known.setdefault("decay", known.get("weight_decay", "coupled"))
+    known.setdefault("eps", Optimizer.eps)
+    found = frame[[]].copy()
     for name in columns:
-        finite = name in known and (name == "decay" or np.isfinite(known[name].astype(float)).all())
-        if not finite:
+        column = known.get(name, math.nan)
+        found[name] = column if name == "decay" else numbers(column)
+        if name != "decay" and not np.isfinite(found[name]).all():
             raise ParameterError("data", list(frame), f"rows with a finite {name}")
-    return frame.assign(**known)[list(columns)]
+    return found
+
+
+def numbers(column: Any) -> Any:
+    """Return numbers as floats, nan for what is none."""
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.to_numeric(column, errors="coerce") * 1.0

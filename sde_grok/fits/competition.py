@@ -36,7 +36,7 @@ class LawFit(NamedTuple):
         As fitted to all rows.
     mape_in_sample, mape_in_sample_low, mape_in_sample_high : float
         Error where it was fitted, and its 95 % bootstrap interval; that is of refits, so it leans
-        low where constants are many and cells few.
+        low where constants are many and cells few. nan if there is one cell.
     mape_held_out : float
         Error on one value of an axis after the other, each with constants from the rest; nan if no
         axis has three values, or the rest leaves constants open. Values without which the rows no
@@ -91,7 +91,7 @@ def compete(
     names : iterable of str, optional
         Laws of `LAWS`; by default all that suit.
     seed : int
-        Seed of the bootstrap, which draws cells and then rows in them, the same for all laws.
+        Seed of the bootstrap, which draws whole cells, the same for all laws.
 
     Returns
     -------
@@ -110,7 +110,8 @@ def compete(
     """
     events = at_events(sample)
     found = entrants(events, names)
-    draws = list(islice(bootstrap(events.cell, seed), DRAWS))
+    several = np.ptp(events.cell) > 0
+    draws = list(islice(bootstrap(events.cell, seed), DRAWS if several else 0))
     folds = list(axis_folds(events))
     middle = middle_cell(events)
     fits = {name: judged(entrant, draws, folds, middle) for name, entrant in found.items()}
@@ -159,7 +160,8 @@ def entrant(events: Sample, name: str) -> Entrant:
     lower = tuple(law.lower[i] for i in used) if law.constants else ()
     finite = x[np.isfinite(x).all(axis=1)][:, used]
     if law.constants and not (len(finite) > len(used) and determined(finite)):
-        allowed = f"a law whose {len(used)} constants {len(finite)} rows of the data determine"
+        count = "1 constant" if len(used) == 1 else f"{len(used)} constants"
+        allowed = f"a law whose {count} the data determine (it is finite in {len(finite)} rows)"
         raise ParameterError("law", name, allowed)
     return Entrant(law, names, lower, x[:, used], events.y)
 
@@ -170,7 +172,7 @@ def judged(this: Entrant, draws: list[Rows], folds: list[tuple[Rows, Rows]], cel
     constants = this.fitted(rows)
     errors = this.errors(constants, rows)
     resampled = [float(np.mean(this.errors(this.fitted(draw), draw))) for draw in draws]
-    low, high = np.quantile(resampled, [0.025, 0.975], method="nearest")
+    low, high = np.quantile(resampled or [math.nan], [0.025, 0.975], method="nearest")
     named = dict(zip(this.names, constants.tolist(), strict=True)) if this.names else {}
     return LawFit(
         constants=this.law.report(named),
@@ -236,12 +238,16 @@ def ranks(events: Sample, axis: str) -> Array:
 
 
 def bootstrap(cell: NDArray[np.int64], seed: int) -> Iterator[Rows]:
-    """Rows of draw after draw: cells with replacement, and in each of them rows likewise."""
+    """Rows of draw after draw: whole cells, with replacement.
+
+    To draw the rows within them again would count their scatter twice (Davison & Hinkley 1997,
+    section 3.8).
+    """
     rng = np.random.default_rng(seed)
     cells = [np.flatnonzero(cell == label) for label in np.unique(cell)]
     while True:
         drawn = rng.integers(len(cells), size=len(cells))
-        yield np.concatenate([rng.choice(cells[i], cells[i].size) for i in drawn])
+        yield np.concatenate([cells[i] for i in drawn])
 
 
 def middle_cell(events: Sample) -> Rows:
@@ -258,12 +264,17 @@ def seed_floor(sample: Sample) -> float:
     sample : Sample
         With at least one event.
 
+    Returns
+    -------
+    float
+        Over the cells of two events or more: one is its own median. nan if there are none.
+
     Raises
     ------
     ParameterError
         If there is no event.
     """
     events = at_events(sample)
-    medians = {label: np.median(events.y[events.cell == label]) for label in set(events.cell)}
-    centre = np.array([medians[label] for label in events.cell])
-    return float(np.mean(np.abs(centre - events.y) / events.y))
+    cells = [events.y[events.cell == label] for label in np.unique(events.cell)]
+    errors = [np.abs(np.median(y) - y) / y for y in cells if y.size > 1]
+    return float(np.mean(np.concatenate(errors))) if errors else math.nan

@@ -136,7 +136,8 @@ def fit_least_squares(sample: Sample) -> ExponentFit:
     left = log_y - x @ constants
     variance = np.sum(left**2) / freedom
     wide = float(stdtrit(freedom, 0.975)) * np.sqrt(np.diag(covariance))[1:]
-    cells = by_cell(covariance, left[:, None] * x / variance, events.cell, events.event)[1:]
+    scores = left[:, None] * x / (variance or 1.0)  # 0, of an exact fit
+    cells = by_cell(covariance, scores, events.cell, events.event)[1:]
     return ExponentFit(
         axes,
         constants[1:],
@@ -259,7 +260,7 @@ def bootstrap_exponents(
     sample : Sample
         The rows.
     n : int
-        Draws: cells with replacement, then rows in each of them likewise.
+        Draws of whole cells, with replacement.
     seed : int
         Of the draws.
 

@@ -14,7 +14,7 @@ from sde_grok.checks import ParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["evaluate", "names_in"]
+__all__ = ["evaluate", "names_in", "plain"]
 
 FUNCTIONS = ("log", "exp", "sqrt", "abs", "log10")
 OF_EVALUATION = (  # pandas documents none, and lets Python's through
@@ -73,6 +73,16 @@ def evaluate(field: str, expression: str, frame: pd.DataFrame) -> Any:
 def names_in(field: str, expression: str, columns: Collection[str]) -> set[str]:
     """Columns that an expression refers to, or raise `ParameterError`."""
     return set(checked(field, expression, columns).columns.values())
+
+
+def plain(field: str, expression: str, columns: Collection[str]) -> str:
+    """An expression without spare blanks, parentheses or backticks, or raise `ParameterError`."""
+    text, names = checked(field, expression, columns)
+    try:
+        written = ast.unparse(ast.parse(text, mode="eval"))
+    except RecursionError as error:
+        raise unreadable(field, expression, error) from None
+    return names.get(written, written)
 
 
 def checked(field: str, expression: str, columns: Collection[str]) -> Checked:

@@ -29,7 +29,7 @@ def competition_figure(fits: Mapping[str, LawFit], floor: float) -> Figure:
     fits : mapping of str to LawFit
         As from `compete`, in that order.
     floor : float
-        As from `seed_floor`.
+        As from `seed_floor`; nan draws no line.
 
     Raises
     ------
@@ -42,7 +42,8 @@ def competition_figure(fits: Mapping[str, LawFit], floor: float) -> Figure:
         raise ParameterError("law", [], "at least one that suits the data")
     figure = Figure(figsize=(5.6, 0.9 + 0.24 * len(fits)))
     axes = figure.subplots()
-    axes.axvline(floor, color="0.4", lw=1.0, ls="--", label="scatter of seeds")
+    if not math.isnan(floor):
+        axes.axvline(floor, color="0.4", lw=1.0, ls="--", label="scatter of seeds")
     for row, fit in enumerate(fits.values()):
         draw_errors(axes, row, fit)
     axes.set(xscale="log", xlim=(left_edge(fits, floor), MOST), ylim=(len(fits) - 0.5, -0.5))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,23 +11,34 @@ from numpy.typing import NDArray
 
 from sde_grok.checks import ParameterError
 from sde_grok.escape_times import Status
-from sde_grok.fits.expression import evaluate, names_in
+from sde_grok.fits.expression import evaluate, names_in, plain
+from sde_grok.geometry import Geometry
+from sde_grok.optimizer import Optimizer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["AXES", "SETTINGS", "Sample", "sample", "subset", "varying"]
+__all__ = ["AXES", "SETTINGS", "Sample", "sample", "subset", "unfitted", "varying"]
 
 AXES = ("eta", "lam", "batch_size")
-SETTINGS = (
+OF_NETWORKS = (
     *("task", "model", "train_fraction", "embedding", "width", "heads", "init", "init_scale"),
-    *("optimizer", "sampling", "weight_decay", "decay", "beta1", "beta2", "eps", "bias_correction"),
-    *("train_threshold", "test_threshold", "hold"),
-    *("dim", "rho_start", "rho_core", "sigma", "system"),
+    *("optimizer", "sampling", "weight_decay", "bias_correction", "precision"),
+    *("train_threshold", "test_threshold", "hold", "eval_every", "max_steps"),
 )
+OF_SCANS = (
+    *(f.name for kind in (Optimizer, Geometry) for f in fields(kind) if f.name not in AXES),
+    *("sigma", "system", "max_steps", "dt"),
+)
+SETTINGS = tuple(dict.fromkeys((*OF_NETWORKS, *OF_SCANS)))
 """Columns that tell cells apart, beside the axes."""
 EVENTS = {"t_mem": ("T_mem",), "t_grok": ("T_grok",), "delay": ("T_grok", "T_mem")}
-LATER = 1.001  # a censored response that grows with its time is a lower bound
+UNKNOWN = "response not known, nor a bound of it"
+WITHOUT_BOUND = "censored: write delay, t_grok or t_mem for its bound"
+LATER = (1.001, 2.0, 10.0, 1e3)  # a censored response that grows with its time is a lower bound
+SAME = {name: name for name in ("delay", "t_grok", "t_mem", "rho2_mem", "rho2_grok")}
+SAME |= {"t_grok - t_mem": "delay"}
+"""What laws call a response, by how it may be written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +48,7 @@ class Sample:
     Attributes
     ----------
     response : str
-        The expression.
+        The expression; "delay" also where it is written otherwise, as "(delay)", and so on.
     y : (n,) array
         Response > 0; a lower bound where censored.
     event : (n,) array of bool
@@ -61,6 +72,20 @@ class Sample:
 def varying(sample: Sample) -> tuple[str, ...]:
     """The axes that vary in a sample."""
     return tuple(axis for axis in AXES if np.ptp(sample.frame[axis]) > 0)
+
+
+def unfitted(sample: Sample) -> tuple[str, ...]:
+    """The settings beside the axes that vary in a sample.
+
+    A time step counts if it varies where the others do not: by default it follows from them.
+    """
+    frame = sample.frame
+    settings = [name for name in (*AXES, *SETTINGS) if name in frame and name != "dt"]
+    found = [n for n in settings if n not in AXES and len(frame.drop_duplicates([n])) > 1]
+    cells = len(frame.drop_duplicates(settings))
+    if "dt" in frame and len(frame.drop_duplicates([*settings, "dt"])) > cells:
+        found.append("dt")
+    return tuple(found)
 
 
 def subset(sample: Sample, rows: NDArray[Any]) -> Sample:
@@ -105,18 +130,23 @@ def sample(
     Notes
     -----
     A run without the event is censored at steps_run. Left out are runs that diverged before it;
-    those with neither event nor bound: T_mem and so the start of the delay is not known; rows with
+    those with neither event nor bound: T_mem and so the start of the delay is not known, or the
+    response is of T_mem and T_grok themselves, which a censored run does not have; rows with
     λ or b not > 0, which have no logarithm; and times and responses that are not finite and > 0.
     """
     timed = with_times(frame)
     if where is not None:
         timed = selected(timed, where)
-    used = names_in("response", response, list(timed.columns)) & set(EVENTS)
+    response = as_laws_name_it(response, list(timed.columns))
+    columns = names_in("response", response, list(timed.columns))
+    used = columns & set(EVENTS)
     event = np.ones(len(timed), bool)
     for name in used:
         event &= ~np.isnan(known(timed, name))
     y = numbers(response, timed)
     reasons = why_left_out(timed, y, event, event_only=event_only)
+    without_bound = (reasons == UNKNOWN) & censored(timed, columns)
+    reasons[without_bound] = "censored" if event_only else WITHOUT_BOUND
     for name in used:
         reasons[timed[name].to_numpy() <= 0] = f"{name} not > 0"
     keep = reasons == ""
@@ -176,6 +206,12 @@ def selected(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     return frame[meets]
 
 
+def as_laws_name_it(response: str, columns: list[str]) -> str:
+    """Name of the response if laws have one for it."""
+    name = SAME.get(plain("response", response, columns), response)
+    return name if name in columns else response
+
+
 def numbers(response: str, frame: pd.DataFrame) -> NDArray[np.float64]:
     """Response of each row."""
     found = evaluate("response", response, frame)
@@ -193,10 +229,19 @@ def why_left_out(
     if event_only:
         reasons[~event] = "censored"
     reasons[~(y > 0) | np.isinf(y)] = "response not finite and > 0"
-    reasons[np.isnan(y)] = "response not known, nor a bound of it"
+    reasons[np.isnan(y)] = UNKNOWN
     for axis in AXES:
         reasons[~(frame[axis].to_numpy() > 0)] = f"{axis} not > 0"
     return reasons
+
+
+def censored(frame: pd.DataFrame, columns: set[str]) -> NDArray[np.bool_]:
+    """Where an event among columns of the file is missing, and the time of `EVENTS` is bounded."""
+    found = np.zeros(len(frame), bool)
+    for name, events in EVENTS.items():
+        if set(events) == columns & {"T_mem", "T_grok"} and name in frame:
+            found = np.asarray(frame[list(events)].isna().any(axis=1) & frame[name].notna())
+    return found
 
 
 def check_bounds(
@@ -206,8 +251,13 @@ def check_bounds(
     if not len(frame):
         return
     missing = {name: np.isnan(known(frame, name)) for name in used}
-    later = {name: frame[name] * np.where(missing[name], LATER, 1.0) for name in used}
-    if not np.all(numbers(response, frame.assign(**later)) > y):
+
+    def after(factor: float) -> NDArray[np.float64]:
+        later = {n: frame[n] * np.where(m, factor, 1.0) for n, m in missing.items()}
+        return numbers(response, frame.assign(**later))
+
+    grown = np.array([after(factor) for factor in LATER])
+    if not (np.all(grown >= y) and np.all(grown[-1] > y)):
         allowed = (
             "one that grows with its times where they are censored; method ols leaves those out"
         )

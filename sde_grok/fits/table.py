@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,29 +27,32 @@ def load_table(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        A CSV file in UTF-8 with the columns eta, lambda and batch_size at least; those that the
-        packaged runs have are understood (T_mem, T_grok, steps_run, …), all are kept. Or a folder
-        that `train_networks` or `scan` was given, finished or not.
+        A CSV file in UTF-8 with the columns eta, lambda or lam, and batch_size at least; those that
+        the packaged runs have are understood (T_mem, T_grok, steps_run, …), all are kept. Or a
+        folder that `train_networks` or `scan` was given, finished or not.
 
     Returns
     -------
     DataFrame
         One row a run, or a path that escaped or was censored (status 0 or 1), indexed from 0;
-        times in steps. Column lam is λ, and of a file lambda is so, too.
+        times in steps. Columns lam and lambda are both λ.
 
     Raises
     ------
     ParameterError
-        If there is no such file or folder, it is damaged or has no row, or a column is missing or
-        of the wrong kind.
+        If there is no such file or folder, it is damaged or has no row, or a column is missing,
+        there twice or of the wrong kind.
     MissingExtra
         If pandas, or what reads the folder, is not installed.
     """
     frame = of_folder(path) if path.is_dir() else of_file(path)
     if frame.empty:
         raise ParameterError("data", str(path), "a table with at least one row")
+    frame = with_lambda(frame, path)
     numeric(frame, path)
-    return frame.assign(lam=frame["lambda"]).reset_index(drop=True)
+    if not frame["lam"].equals(frame["lambda"]):
+        raise ParameterError("data", str(path), "a table whose columns lam and lambda agree")
+    return frame.reset_index(drop=True)
 
 
 def of_file(path: Path) -> pd.DataFrame:
@@ -58,10 +62,16 @@ def of_file(path: Path) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)
-            return pandas.read_csv(path, encoding="utf-8-sig", index_col=False)
+            read = partial(pandas.read_csv, path, encoding="utf-8-sig", index_col=False)
+            header = read(header=None, nrows=1, dtype=str).iloc[0].dropna()
+            frame = read()
     except (pandas.errors.ParserError, pandas.errors.ParserWarning, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ParameterError("data", str(path), f"a CSV file in UTF-8 ({reason})") from None
+    if twice := sorted(set(header[header.duplicated()])):
+        allowed = f"a table with one column of each name; {', '.join(twice)} is there twice"
+        raise ParameterError("data", str(path), allowed)
+    return frame
 
 
 def imported() -> Any:
@@ -103,8 +113,9 @@ def path_table(path: Path) -> pd.DataFrame:
     group = opened(path, "r")
     data, arrays = labelled(group), per_path(group)
     seeds = data["seed"]  # one a cell
-    cells = {n: c.broadcast_like(seeds) for n, c in data.coords.items() if n != "path"}
-    rows: dict[str, list[Any]] = {str(name): [] for name in (*cells, "escape_steps", "status")}
+    names = sorted({str(name) for name in data.coords} - {"path"})
+    cells = {name: data.coords[name].broadcast_like(seeds) for name in names}
+    rows: dict[str, list[Any]] = {name: [] for name in (*names, "escape_steps", "status")}
     for place in np.ndindex(seeds.shape):
         times = read(arrays, place)
         if times is None:
@@ -112,20 +123,30 @@ def path_table(path: Path) -> pd.DataFrame:
         kept = times.status != Status.FAILED
         at = dict(zip(seeds.dims, place, strict=True))
         for name, values in cells.items():
-            rows[str(name)].append(np.repeat(values.isel(at).to_numpy(), kept.sum()))
+            rows[name].append(np.repeat(values.isel(at).to_numpy(), kept.sum()))
         rows["escape_steps"].append(times.steps[kept])
         rows["status"].append(times.status[kept])
     columns = {name: np.concatenate(parts or [np.empty(0)]) for name, parts in rows.items()}
-    return imported().DataFrame(columns).assign(**{"lambda": columns["lam"]})
+    return imported().DataFrame(columns)
+
+
+def with_lambda(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Give λ both of its names, or raise `ParameterError` if a setting is missing."""
+    for name, other in (("lambda", "lam"), ("lam", "lambda")):
+        if name not in frame and other in frame:
+            frame = frame.assign(**{name: frame[other]})
+    if missing := [name for name in SETTINGS if name not in frame]:
+        allowed = f"a table with columns {', '.join(SETTINGS)}; missing: {', '.join(missing)}"
+        raise ParameterError("data", str(path), allowed)
+    return frame
 
 
 def numeric(frame: pd.DataFrame, path: Path) -> None:
     """Make the settings and times floats, or raise `ParameterError`."""
-    if missing := [name for name in SETTINGS if name not in frame]:
-        allowed = f"a table with columns {', '.join(SETTINGS)}; missing: {', '.join(missing)}"
-        raise ParameterError("data", str(path), allowed)
-    for name in (*SETTINGS, *(time for time in TIMES if time in frame)):
+    for name in (*SETTINGS, "lam", *(time for time in TIMES if time in frame)):
         try:
+            if imported().api.types.infer_dtype(frame[name]) == "boolean":
+                raise ValueError("true and false are none")
             frame[name] = frame[name].astype(float)
         except (TypeError, ValueError) as error:
             allowed = f"a table with numbers in column {name} ({error})"
