@@ -112,7 +112,7 @@ class EscapeTimes:
         return self._fraction(FAILED)
 
     def _fraction(self, status: int) -> float:
-        return np.count_nonzero(self.status == status) / self.n_paths
+        return float(np.count_nonzero(self.status == status) / self.n_paths)
 
     def _times(self, status: int) -> Array:
         return np.asarray(self.steps[self.status == status])
