@@ -32,7 +32,7 @@ from sde_grok.results import EscapeResult
 from sde_grok.runner import Progress, available_threads, run_paths
 from sde_grok.versions import versions
 
-__all__ = ["LongEscapeWarning", "simulate_escape"]
+__all__ = ["LongEscapeWarning", "chunk_size", "provenance_of", "simulate_escape"]
 
 LARGEST_CHUNK = 2048
 
@@ -173,7 +173,7 @@ def simulate_escape(
         kernel,
         outcome,
         first_path=numerics.first_path,
-        chunk=_chunk(numerics),
+        chunk=chunk_size(numerics),
         threads=numerics.threads,
         expected_steps=_expected_time_steps(log_mean, numerics),
         progress=progress,
@@ -194,11 +194,11 @@ def simulate_escape(
         path_steps=int(outcome.steps.sum()),
         exact_mean_steps=exact,
         wall_seconds=time.perf_counter() - began,
-        provenance=_provenance(problem, numerics),
+        provenance=provenance_of(problem, numerics),
     )
 
 
-def _chunk(numerics: Numerics) -> int:
+def chunk_size(numerics: Numerics) -> int:
     """Paths a thread takes at a time: some chunks for each thread, each filling its lanes."""
     if numerics.chunk is not None:
         return numerics.chunk
@@ -223,7 +223,8 @@ def _long_escape(log_mean: float, max_steps: int) -> str:
     )
 
 
-def _provenance(problem: Problem, numerics: Numerics) -> dict[str, Any]:
+def provenance_of(problem: Problem, numerics: Numerics) -> dict[str, Any]:
+    """What is needed to simulate a problem again."""
     return {
         "seed": numerics.seed,
         "first_path": numerics.first_path,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sde_grok.checks import ParameterError, number
 from sde_grok.kernels import radial
 from sde_grok.kernels.coordinates import coordinate_kernel
-from sde_grok.kernels.outcome import LANE_GROUP, PENDING, Key, Outcome
+from sde_grok.kernels.outcome import LANE_GROUP, PENDING, STAGE_FIELDS, Key, Outcome
 from sde_grok.kernels.sweeps import Coefficients
-from sde_grok.landscapes.landscape import gradient_pointer
+from sde_grok.landscapes.landscape import lanes_pointer
 from sde_grok.laws.limits import law_limit
 from sde_grok.laws.passage import laplace_transform
 from sde_grok.noise import DenseNoise
@@ -26,12 +26,14 @@ from sde_grok.rungs.radial import splitting
 
 __all__ = [
     "Kernel",
+    "Losses",
     "check_time_step",
     "default_lanes",
     "default_time_step",
     "empty_outcome",
     "fields",
     "path_kernel",
+    "staged_kernel",
 ]
 
 Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
@@ -108,7 +110,14 @@ def check_time_step(problem: Problem, dt: float) -> None:
             raise ParameterError("dt", dt, allowed)
 
 
-def empty_outcome(problem: Problem, numerics: Numerics) -> Outcome:
+class Losses(NamedTuple):
+    """Losses at which a path has memorized, and generalized."""
+
+    train: float
+    test: float
+
+
+def empty_outcome(problem: Problem, numerics: Numerics, *, staged: bool = False) -> Outcome:
     """Outcome of paths that have not been run."""
     n = numerics.n_paths
     kept = n if numerics.keep_end_state else 0
@@ -118,6 +127,7 @@ def empty_outcome(problem: Problem, numerics: Numerics) -> Outcome:
         status=np.full(n, PENDING, np.int8),
         rho2=np.full(n, np.nan),
         state=np.full((kept, len(fields(problem.system)), problem.geometry.dim), np.nan),
+        stages=np.full((n if staged else 0, STAGE_FIELDS), np.nan),
     )
 
 
@@ -157,7 +167,12 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
     return run
 
 
-def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
+def staged_kernel(problem: Problem, numerics: Numerics, losses: Losses) -> Kernel:
+    """Kernel of the problem's rung that ends a path by its losses, not by its radius."""
+    return _coordinate_paths(problem, numerics, losses)
+
+
+def _coordinate_paths(problem: Problem, numerics: Numerics, losses: Losses | None = None) -> Kernel:
     optimizer, geometry, dtype = problem.optimizer, problem.geometry, numerics.dtype
     _check_memory(problem, numerics)
     c = _coefficients(problem, numerics)
@@ -168,10 +183,12 @@ def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
         factor = problem.noise.factor / math.sqrt(optimizer.batch_size)
         amplitude = np.ones(geometry.dim)
     landscape = problem.landscape
-    gradient = gradient_pointer(landscape.gradient, numerics.precision == "single")
+    gradient = lanes_pointer(landscape, numerics.precision == "single")
     arrays = [x.astype(dtype) for x in (amplitude, deviation**2, factor, landscape.parameters)]
     amplitude, variance, factor, parameters = arrays
-    kernel = _compiled(problem.system, _room(numerics))
+    kernel = _compiled(problem.system, _room(numerics), losses is not None)
+    core, side = (geometry.rho_core**2, geometry.side) if losses is None else (-1.0, 1.0)
+    train, test = losses or Losses(-math.inf, -math.inf)
     key, last = _key(numerics.seed), _looks(numerics)
     log_betas = tuple(
         math.log(beta) if beta > 0 else -math.inf for beta in (optimizer.beta1, optimizer.beta2)
@@ -181,9 +198,11 @@ def _coordinate_paths(problem: Problem, numerics: Numerics) -> Kernel:
         kernel(
             first,
             geometry.rho_start,
-            geometry.rho_core**2,
-            geometry.side,
+            core,
+            side,
             last,
+            train,
+            test,
             problem.correct_bias,
             log_betas,
             amplitude,
@@ -207,11 +226,11 @@ def _room(numerics: Numerics) -> int:
 
 
 @lru_cache
-def _compiled(system: System, lanes: int) -> Any:
+def _compiled(system: System, lanes: int, staged: bool) -> Any:
     """The kernel of a rung; rungs are imported, and compiled, when they are first used."""
     rung = import_module(f"sde_grok.rungs.{system}")
     make: Any = coordinate_kernel
-    return make(system, rung.sweep, fields=1 + len(fields(system)), lanes=lanes)
+    return make(system, rung.sweep, fields=1 + len(fields(system)), lanes=lanes, stages=staged)
 
 
 def _check_memory(problem: Problem, numerics: Numerics) -> None:

@@ -62,7 +62,7 @@ class Problem:
             self._check_bias_correction()
 
     def _check_radial(self) -> None:
-        if self.landscape.gradient is not None:
+        if not self.landscape.is_flat:
             raise ParameterError("landscape", self.landscape.name, "flat for the radial rung")
         if not isinstance(self.noise, IsotropicNoise):
             kind = type(self.noise).__name__
@@ -82,7 +82,7 @@ class Problem:
     @property
     def rates(self) -> Rates | None:
         """γ and q² of the radial rung; None if it does not describe the problem."""
-        if self.landscape.gradient is not None or not isinstance(self.noise, IsotropicNoise):
+        if not self.landscape.is_flat or not isinstance(self.noise, IsotropicNoise):
             return None
         return radial_rates(self.optimizer, self.noise.sigma, self.s)
 

@@ -129,7 +129,7 @@ def test_sweeps_are_vectorised(system, number):
     sweep = SWEEPS[system]
 
     def alone(S, row, c):
-        sweep(S, 1, 64, row, row[0], row[1], row, row, row, c)
+        sweep(S, 1, 64, row, row, row[0], row[1], row, row, row, c)
 
     c = Coefficients(*np.full(len(Coefficients._fields), 0.5, number))
     assert wide_roots(listing(alone, np.ones((3, 4, 64), number), np.ones(64, number), c))
@@ -140,7 +140,7 @@ def test_sweeps_are_vectorised(system, number):
 @pytest.mark.parametrize("system", ["radial", "discrete"])
 def test_kernels_are_vectorised(escape, system):
     escape(system, n_paths=1, lanes=64)
-    kernel = radial.first_passage if system == "radial" else paths._compiled(system, 64)
+    kernel = radial.first_passage if system == "radial" else paths._compiled(system, 64, False)
     signature = next(s for s in kernel.signatures if "float32" not in str(s))
     # Compiled anew: code from the disk cache has no listing.
     fresh = njit(nogil=True, error_model="numpy")(kernel.py_func)

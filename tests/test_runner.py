@@ -15,6 +15,7 @@ from sde_grok.runner import Interrupted, Progress, available_threads, run_paths
 
 def outcome_of(n, kept=0):
     return Outcome(
+        stages=np.empty((0, 9)),
         time=np.full(n, np.nan),
         steps=np.zeros(n, np.int64),
         status=np.full(n, PENDING, np.int8),

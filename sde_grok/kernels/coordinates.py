@@ -10,7 +10,22 @@ import numpy as np
 
 from sde_grok.kernels.jit import inlined, specialise
 from sde_grok.kernels.normals import ROWS, fill_normals, normal_pair
-from sde_grok.kernels.outcome import CENSORED, FAILED, HIT, PATH_STEPS, STOP, whole_groups
+from sde_grok.kernels.outcome import (
+    CENSORED,
+    FAILED,
+    GROK,
+    HIT,
+    LOSS,
+    MEASURES,
+    MEMORY,
+    NOISE,
+    PATH_STEPS,
+    PEAK,
+    STAGE_FIELDS,
+    STOP,
+    TEST,
+    whole_groups,
+)
 from sde_grok.kernels.philox import MASK, MOVE, START, philox, stream_word
 
 __all__ = ["coordinate_kernel"]
@@ -19,6 +34,7 @@ CHUNK = 32  # coordinates at a time: their normals stay in the first-level cache
 
 # Names that `coordinate_kernel` fills in.
 LANES = FIELDS = 0
+STAGES = False
 
 
 def sweep(*_):
@@ -45,13 +61,14 @@ def _place_on_shell(S, lane, rho, path, k0, k1):
 
 
 @inlined
-def _start_moments(S, first, last, variance, at_zero, c):
-    """Set m = h and v = h² + diag Σ/b in the lanes from `first` to before `last`, or both to 0."""
+def _start_moments(S, first, last, variance, noise, at_zero, c):
+    """Set m = h and v = h² + f² diag Σ/b in the lanes from `first` to before `last`, or both to 0."""
     for lane in range(first, last):
+        square = noise[lane] * noise[lane]
         for i in range(S.shape[0]):
             h = S[i, 1, lane] + c.coupled * S[i, 0, lane]
             S[i, 2, lane] = 0.0 if at_zero else h
-            S[i, 3, lane] = 0.0 if at_zero else h * h + variance[i]
+            S[i, 3, lane] = 0.0 if at_zero else h * h + variance[i] * square
 
 
 @inlined
@@ -126,18 +143,58 @@ def _move(S, source, target):
 
 
 @inlined
-def _retire(S, path, steps, rho2, n, first, core, side, last, outcome):
+def _retire(S, path, steps, rho2, stages, measured, staged, n, first, core, side, last, outcome):
     """Record the paths that ended and close the gaps; return how many of the `n` lanes go on."""
     for lane in range(n - 1, -1, -1):  # downwards: the last lane moves into a freed one
         status = _status(S, lane, rho2[lane], steps[lane], core, side, last)
+        if staged and status < 0:
+            both = not (math.isnan(stages[lane, MEMORY]) or math.isnan(stages[lane, GROK]))
+            status = HIT if both else status
         if status < 0:
             continue
         p = np.int64(path[lane]) - first
         _record(outcome, p, status, steps[lane], rho2[lane], S, lane)
         n -= 1
+        if staged:
+            outcome.stages[p, :] = stages[lane, :]
+            stages[lane, :], measured[:, lane], rho2[lane] = stages[n, :], measured[:, n], rho2[n]
         path[lane], steps[lane] = path[n], steps[n]
         _move(S, n, lane)
     return n
+
+
+@inlined
+def _mean_root_v(S, lane):
+    """Mean √v of a path; nan on a rung without it."""
+    if S.shape[1] < 4:
+        return np.nan
+    total = 0.0
+    for i in range(S.shape[0]):
+        total += math.sqrt(S[i, 3, lane])
+    return total / S.shape[0]
+
+
+@inlined
+def _note(stages, lane, stage, steps, rho2, S):
+    stages[lane, stage], stages[lane, stage + 1] = steps, rho2
+    stages[lane, stage + 2] = _mean_root_v(S, lane)
+
+
+@inlined
+def _watch(stages, measured, S, steps, rho2, n, learned, general):
+    """Note where paths memorize, are largest from then on, and generalize; tell if any did both."""
+    any_ended = False
+    for lane in range(n):
+        if math.isnan(stages[lane, MEMORY]) and measured[LOSS, lane] <= learned:
+            _note(stages, lane, MEMORY, steps[lane], rho2[lane], S)
+        if not math.isnan(stages[lane, MEMORY]) and not stages[lane, PEAK + 1] >= rho2[lane]:
+            _note(stages, lane, PEAK, steps[lane], rho2[lane], S)
+        if math.isnan(stages[lane, GROK]) and measured[TEST, lane] <= general:
+            _note(stages, lane, GROK, steps[lane], rho2[lane], S)
+        any_ended = any_ended or not (
+            math.isnan(stages[lane, MEMORY]) or math.isnan(stages[lane, GROK])
+        )
+    return any_ended
 
 
 @inlined
@@ -151,6 +208,8 @@ def first_passage(
     core,
     side,
     last,
+    learned,
+    general,
     correct_bias,
     log_betas,
     amplitude,
@@ -176,16 +235,20 @@ def first_passage(
         +1 if the core is passed from outside, −1 from inside.
     last : int
         Censoring time in steps.
+    learned, general : float
+        Losses at which a path has memorized and generalized; it ends with both, if these STAGES are
+        watched.
     correct_bias : bool
         Start the moments at zero and correct Adam's bias, as an optimizer does.
     log_betas : pair of floats
         ln β₁ and ln β₂, in double precision also where c has β₂ = 1.
     amplitude, variance : (d,) arrays
-        Factor of the normals that makes ξ, and diag Σ/b.
+        Factor of the normals that makes ξ, and diag Σ/b, both where f = 1.
     factor : (d, r) array
         Σ^{1/2}/√b if Σ is dense; r = 0 otherwise.
     gradient : pointer
-        gradient(S, n, parameters, scratch): writes field 1 of the first n lanes of S.
+        gradient(S, n, parameters, scratch, measured): writes field 1 of the first n lanes of S, and
+        what the landscape measures in them.
     parameters : (n,) array
         Handed to `gradient`.
     c : Coefficients
@@ -203,6 +266,8 @@ def first_passage(
     source = np.empty((_whole_blocks(rank), LANES), amplitude.dtype)
     S = np.zeros((d, FIELDS, LANES), amplitude.dtype)
     scratch = np.empty((2, d), amplitude.dtype)
+    measured = np.ones((MEASURES, LANES), amplitude.dtype)
+    stages = np.full((LANES, STAGE_FIELDS), np.nan)
     rho2 = np.zeros(LANES)  # sums of sums, so that single precision holds at any d
     part = np.zeros(LANES, amplitude.dtype)
     ratio = np.ones(LANES, amplitude.dtype)  # √B₂/B₁
@@ -213,15 +278,22 @@ def first_passage(
     n, waiting = 0, 0
     while control[STOP] == 0:
         while n < lanes and waiting < n_paths:
-            path[n], steps[n] = first + waiting, 0
+            path[n], steps[n], rho2[n] = first + waiting, 0, start * start
+            stages[n, :] = np.nan
             _place_on_shell(S, n, start, path[n], k0, k1)
             n, waiting = n + 1, waiting + 1
         if n == 0:
             break
         width = whole_groups(n)
-        gradient(S, n, parameters, scratch)
+        gradient(S, n, parameters, scratch, measured)
+        noise = measured[NOISE]
         if FIELDS > 2:
-            _start_moments(S, seen, n, variance, correct_bias, c)
+            _start_moments(S, seen, n, variance, noise, correct_bias, c)
+        if STAGES and _watch(stages, measured, S, steps, rho2, n, learned, general):
+            n = _retire(
+                S, path, steps, rho2, stages, measured, STAGES, n, first, core, side, last, outcome
+            )
+            width = whole_groups(n)
         rho2[:] = 0
         if correct_bias:
             _bias_correction(c, log_betas, steps, width, ratio, eps)
@@ -233,15 +305,24 @@ def first_passage(
                 fill_normals(z, width, steps, no, top, one, path, MOVE, k0, k1)
             part[:] = 0
             for i in range(top, min(d, top + rows)):
-                sweep(S, i, width, z[i - top], amplitude[i], variance[i], ratio, eps, part, c)
+                sweep(
+                    S, i, width, z[i - top], noise, amplitude[i], variance[i], ratio, eps, part, c
+                )
             for lane in range(width):
                 rho2[lane] += np.float64(part[lane])
         control[PATH_STEPS] += n
         if not _none_ended(rho2, steps, width, core, side, last):
-            n = _retire(S, path, steps, rho2, n, first, core, side, last, outcome)
+            n = _retire(
+                S, path, steps, rho2, stages, measured, STAGES, n, first, core, side, last, outcome
+            )
         seen = n
 
 
-def coordinate_kernel(name, sweep, *, fields, lanes):
-    """Compile the template for one rung, whose `sweep` keeps `fields` fields, and `lanes` lanes."""
-    return specialise(first_passage, f"{name}{lanes}", sweep=sweep, FIELDS=fields, LANES=lanes)
+def coordinate_kernel(name, sweep, *, fields, lanes, stages):
+    """Compile the template for one rung, whose `sweep` keeps `fields` fields, and `lanes` lanes.
+
+    With `stages`, a path ends by what the landscape measures.
+    """
+    globals_ = {"sweep": sweep, "FIELDS": fields, "LANES": lanes, "STAGES": stages}
+    kind = "stages" if stages else ""
+    return specialise(first_passage, f"{name}{lanes}{kind}", **globals_)

@@ -1,8 +1,8 @@
 """One time step of one coordinate in all lanes, for the three kinds of dynamics in θ.
 
 A sweep takes row i of the state, S[i, field, lane], and the row of standard normals z, and adds the
-new θ² to ρ². With ξ = Σ^{1/2}z/√b the gradient noise of one minibatch, and h = ∇L [+ λθ if coupled],
-the makers below close over a rung's formulas; LLVM inlines them.
+new θ² to ρ². With ξ = f Σ^{1/2}z/√b the gradient noise of one minibatch, f(θ) `noise` of the lane,
+and h = ∇L [+ λθ if coupled], the makers below close over a rung's formulas; LLVM inlines them.
 
 Fields: 0 θ, 1 ∇L, 2 m, 3 v; a rung without moments has the first two alone.
 """
@@ -55,11 +55,12 @@ def chain(update):
     """Sweep of a discrete chain: (θ, m, v) ← update(θ, m, v, h, ξ, …)."""
 
     @inlined
-    def sweep(S, i, width, z, amplitude, variance, ratio, eps, rho2, c):
+    def sweep(S, i, width, z, noise, amplitude, variance, ratio, eps, rho2, c):
         for lane in range(width):
             theta, m, v = S[i, 0, lane], S[i, 2, lane], S[i, 3, lane]
             h = S[i, 1, lane] + c.coupled * theta
-            theta, m, v = update(theta, m, v, h, amplitude * z[lane], ratio[lane], eps[lane], c)
+            xi = amplitude * (noise[lane] * z[lane])
+            theta, m, v = update(theta, m, v, h, xi, ratio[lane], eps[lane], c)
             S[i, 0, lane], S[i, 2, lane], S[i, 3, lane] = theta, m, v
             rho2[lane] += theta * theta
 
@@ -70,15 +71,16 @@ def sde_with_moments(drift, diffusion):
     """Sweep of Euler–Maruyama for (θ, m, v) with noise in m alone."""
 
     @inlined
-    def sweep(S, i, width, z, amplitude, variance, ratio, eps, rho2, c):
+    def sweep(S, i, width, z, noise, amplitude, variance, ratio, eps, rho2, c):
         spread = diffusion(c) * c.root_dt * amplitude
         for lane in range(width):
             theta, m, v = S[i, 0, lane], S[i, 2, lane], S[i, 3, lane]
             h = S[i, 1, lane] + c.coupled * theta
-            d_theta, d_m, d_v = drift(theta, m, v, h, variance, ratio[lane], eps[lane], c)
+            square = variance * (noise[lane] * noise[lane])
+            d_theta, d_m, d_v = drift(theta, m, v, h, square, ratio[lane], eps[lane], c)
             theta += d_theta * c.dt
             S[i, 0, lane] = theta
-            S[i, 2, lane] = m + d_m * c.dt + spread * z[lane]
+            S[i, 2, lane] = m + d_m * c.dt + spread * (noise[lane] * z[lane])
             S[i, 3, lane] = v + d_v * c.dt
             rho2[lane] += theta * theta
 
@@ -89,13 +91,14 @@ def sde_of_theta(drift, diffusion):
     """Sweep of Euler–Maruyama for θ alone."""
 
     @inlined
-    def sweep(S, i, width, z, amplitude, variance, ratio, eps, rho2, c):
+    def sweep(S, i, width, z, noise, amplitude, variance, ratio, eps, rho2, c):
         spread = c.root_dt * amplitude
         for lane in range(width):
             theta = S[i, 0, lane]
             h = S[i, 1, lane] + c.coupled * theta
-            noise = diffusion(h, variance, c) * spread * z[lane]
-            theta += drift(theta, h, variance, c) * c.dt + noise
+            square = variance * (noise[lane] * noise[lane])
+            kick = diffusion(h, square, c) * spread * (noise[lane] * z[lane])
+            theta += drift(theta, h, square, c) * c.dt + kick
             S[i, 0, lane] = theta
             rho2[lane] += theta * theta
 

@@ -1,4 +1,4 @@
-"""A loss landscape: a gradient that Numba has compiled, and the numbers that it takes."""
+"""A loss landscape: what Numba has compiled of it, and the numbers that it takes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from sde_grok.checks import ParameterError
 from sde_grok.kernels.jit import pointer
+from sde_grok.kernels.outcome import MEASURES
 
-__all__ = ["Landscape", "gradient_pointer"]
+__all__ = ["Landscape", "lanes_pointer"]
 
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """A loss landscape L(θ), known by its gradient.
+    """A loss landscape L(θ), known by its gradient, and by its losses if they end a path.
 
     Parameters
     ----------
@@ -33,11 +34,19 @@ class Landscape:
         exception or is not wholly written fails. None: ∇L = 0.
     parameters : (n,) array_like
         Numbers handed to `gradient`; other values need no new compilation.
+    measure : callable, optional
+        ``measure(theta, parameters, out)``, compiled likewise: writes three numbers, a factor f >= 0
+        of the gradient noise, whose covariance is then f²Σ at θ, the loss of training and that of
+        the test. Without it f = 1, and no loss can end a path.
+    in_lanes : callable, optional
+        In place of both, many paths at a time: ``in_lanes(S, n, parameters, scratch, measured)``
+        reads θᵢ of path j < n in S[i, 0, j], and writes its gradient into S[i, 1, j] and the three
+        numbers into measured[:, j].
 
     Raises
     ------
     ParameterError
-        If `gradient` is not compiled, or `parameters` is not a finite one-dimensional array.
+        If a function is not compiled, or `parameters` is not a finite one-dimensional array.
 
     Examples
     --------
@@ -51,10 +60,16 @@ class Landscape:
     name: str
     gradient: Callable[..., Any] | None = None
     parameters: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    measure: Callable[..., Any] | None = None
+    in_lanes: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.gradient is not None and not _is_compiled(self.gradient):
-            raise ParameterError("gradient", self.gradient, "a function compiled with numba.njit")
+        for name in ("gradient", "measure"):
+            function = getattr(self, name)
+            if function is not None and not _is_compiled(function):
+                raise ParameterError(name, function, "a function compiled with numba.njit")
+        if self.measure is not None and self.gradient is None:
+            raise ParameterError("measure", self.measure, "left out without a gradient")
         allowed = "a one-dimensional array of finite numbers"
         try:
             numbers = np.array(self.parameters, dtype=np.float64)
@@ -65,21 +80,31 @@ class Landscape:
         numbers.flags.writeable = False
         object.__setattr__(self, "parameters", numbers)
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether ∇L = 0."""
+        return self.gradient is None and self.in_lanes is None
 
-def _is_compiled(gradient: Callable[..., Any]) -> bool:
+    @property
+    def has_losses(self) -> bool:
+        """Whether losses can end a path."""
+        return self.measure is not None or self.in_lanes is not None
+
+
+def _is_compiled(function: Callable[..., Any]) -> bool:
     if config.DISABLE_JIT:  # type: ignore[attr-defined]  # then njit returns the function
-        return callable(gradient)
-    return bool(extending.is_jitted(gradient))
+        return callable(function)
+    return bool(extending.is_jitted(function))
 
 
-def _flat_in_lanes(S, n, parameters, scratch):  # type: ignore[no-untyped-def]
+def _flat_in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-untyped-def]
     for i in range(S.shape[0]):
         for lane in range(n):
             S[i, 1, lane] = 0.0
 
 
-def _in_lanes(gradient: Callable[..., Any]) -> Callable[..., None]:
-    def in_lanes(S, n, parameters, scratch):  # type: ignore[no-untyped-def]
+def _gradient_in_lanes(gradient: Callable[..., Any]) -> Callable[..., None]:
+    def in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-untyped-def]
         theta, out = scratch[0], scratch[1]
         for lane in range(n):
             for i in range(S.shape[0]):
@@ -94,16 +119,46 @@ def _in_lanes(gradient: Callable[..., Any]) -> Callable[..., None]:
     return in_lanes
 
 
+def _both_in_lanes(gradient: Callable[..., Any], measure: Callable[..., Any]) -> Any:
+    def in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-untyped-def]
+        theta, out = scratch[0], scratch[1]
+        three = np.empty(MEASURES, S.dtype)
+        for lane in range(n):
+            three[:] = np.nan
+            for i in range(S.shape[0]):
+                theta[i], out[i] = S[i, 0, lane], np.nan
+            try:
+                gradient(theta, parameters, out)
+                measure(theta, parameters, three)
+            except Exception:  # noqa: BLE001 (all that Numba catches)
+                out[:] = np.nan
+            for i in range(S.shape[0]):
+                S[i, 1, lane] = out[i]
+            for k in range(MEASURES):
+                measured[k, lane] = three[k]
+
+    return in_lanes
+
+
+def lanes_pointer(landscape: Landscape, single: bool) -> Any:
+    """Compile a landscape for all lanes of a kernel's state, to what the kernel takes."""
+    return _pointer(landscape.gradient, landscape.measure, landscape.in_lanes, single)
+
+
 @lru_cache(maxsize=64)
-def gradient_pointer(gradient: Callable[..., Any] | None, single: bool) -> Any:
-    """Compile `gradient` for all lanes of a kernel's state, to what the kernel takes."""
+def _pointer(gradient: Any, measure: Any, in_lanes: Any, single: bool) -> Any:
     number = types.float32 if single else types.float64
     state, vector, matrix = (types.Array(number, ndim, "C") for ndim in (3, 1, 2))
-    signature = types.void(state, types.int64, vector, matrix)
-    if gradient is None:
-        return pointer(signature, _flat_in_lanes, cache=True)
+    signature = types.void(state, types.int64, vector, matrix, matrix)
+    made, ours = in_lanes, getattr(in_lanes, "__module__", "").startswith("sde_grok.")
+    if made is None and gradient is None:
+        made, ours = _flat_in_lanes, True
+    elif made is None:
+        made = (
+            _gradient_in_lanes(gradient) if measure is None else _both_in_lanes(gradient, measure)
+        )
     try:
-        return pointer(signature, _in_lanes(gradient), cache=False)
+        return pointer(signature, made, cache=ours)
     except NumbaError as error:
         allowed = "compilable for (theta (d,), parameters (n,), out (d,))"
         name = getattr(gradient, "__name__", gradient)

@@ -26,6 +26,13 @@ from sde_grok.laws.literature import (
     pinned_norm_law,
     ridge_lower_bound,
 )
+from sde_grok.laws.margin import (
+    largest_shrinkage,
+    logistic_radius,
+    loss_at_rest,
+    margin_barrier,
+    margin_radius,
+)
 from sde_grok.laws.matched import matched_steps
 from sde_grok.laws.mean_field import mean_field_steps
 from sde_grok.laws.measured import (
@@ -52,6 +59,7 @@ from sde_grok.laws.radii import (
     quadratic_memorization_coefficients,
     quadratic_memorization_radius,
 )
+from sde_grok.laws.stationary import stationary_variance
 from sde_grok.laws.survival import passage_density, survival_function
 from sde_grok.laws.transition import TransitionConstants, isotropic_constants, transition_time
 from sde_grok.laws.variance import log_passage_time_variance, passage_time_variance
@@ -83,11 +91,16 @@ __all__ = [
     "isotropic_constants",
     "kramers_limit",
     "laplace_transform",
+    "largest_shrinkage",
     "law_limit",
     "leading_law",
     "log_kramers_limit",
     "log_mean_passage_time",
     "log_passage_time_variance",
+    "logistic_radius",
+    "loss_at_rest",
+    "margin_barrier",
+    "margin_radius",
     "matched_steps",
     "mean_field_steps",
     "mean_passage_time",
@@ -111,6 +124,7 @@ __all__ = [
     "second_moment_lag",
     "square_root_rule",
     "stagewise_law",
+    "stationary_variance",
     "survival_function",
     "transition_time",
 ]

@@ -1,0 +1,231 @@
+"""Both stopping times of a path on a landscape: when it memorizes, and when it generalizes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sde_grok.checks import ParameterError, integer, number
+from sde_grok.escape import chunk_size, provenance_of
+from sde_grok.escape_times import EscapeTimes, Status
+from sde_grok.geometry import Geometry
+from sde_grok.kernels.outcome import FAILED, GROK, MEMORY, PEAK
+from sde_grok.landscapes import Landscape
+from sde_grok.noise import Noise
+from sde_grok.optimizer import Optimizer
+from sde_grok.paths import Losses, check_time_step, default_lanes, empty_outcome, staged_kernel
+from sde_grok.problem import Numerics, Problem
+from sde_grok.runner import Progress, available_threads, run_paths
+
+__all__ = ["GrokkingResult", "Stage", "simulate_grokking"]
+
+Array = NDArray[np.float64]
+Coordinates = Literal["discrete", "joint", "reduced"]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What paths were like when they came to a stage; nan for a path that did not.
+
+    Attributes
+    ----------
+    steps : (n_paths,) array
+        When, in optimizer steps.
+    rho2 : (n_paths,) array
+        ρ² there.
+    root_v : (n_paths,) array
+        Mean √v over the coordinates there; nan on the reduced rung.
+    """
+
+    steps: Array
+    rho2: Array
+    root_v: Array
+
+
+@dataclass(frozen=True, eq=False)
+class GrokkingResult:
+    """Two stopping times a path, and the stages at which they were.
+
+    Attributes
+    ----------
+    system : str
+        Rung of the ladder.
+    memorized, peak, generalized : Stage
+        The first time at which the training loss was low enough; the largest ρ² from then on, up to
+        the end of the path; the first time at which the test loss was low enough.
+    end_steps : (n_paths,) array
+        Where a path ended: when both had happened, or the censoring time.
+    status : (n_paths,) int8 array
+        A `Status`: HIT if both had happened.
+    max_steps : int
+        Censoring time in optimizer steps.
+    path_steps : int
+        Time steps simulated on all paths.
+    wall_seconds : float
+        Time that the simulation took, compilation included.
+    provenance : dict
+        Seed, parameters and versions.
+    """
+
+    system: str
+    memorized: Stage
+    peak: Stage
+    generalized: Stage
+    end_steps: Array
+    status: NDArray[np.int8]
+    max_steps: int
+    path_steps: int
+    wall_seconds: float
+    provenance: dict[str, Any] = field(repr=False)
+
+    def times(self, stage: Stage) -> EscapeTimes:
+        """Times of a stage, censored where a path ended before it."""
+        seen = np.isfinite(stage.steps)
+        status = np.where(
+            seen, Status.HIT, np.where(self.status == FAILED, FAILED, Status.CENSORED)
+        )
+        return EscapeTimes(np.where(seen, stage.steps, self.end_steps), status.astype(np.int8))
+
+    @property
+    def delay(self) -> EscapeTimes:
+        """Generalization less memorization, of the paths that memorized; censored at their end.
+
+        Negative for a path that generalized first.
+
+        Raises
+        ------
+        ParameterError
+            If no path memorized.
+        """
+        began = self.memorized.steps
+        memorized = np.isfinite(began)
+        times = self.times(self.generalized)
+        return EscapeTimes((times.steps - began)[memorized], times.status[memorized])
+
+
+def simulate_grokking(
+    optimizer: Optimizer,
+    noise: Noise,
+    landscape: Landscape,
+    *,
+    rho_start: float,
+    dim: int,
+    train_loss: float,
+    test_loss: float,
+    system: Coordinates,
+    n_paths: int,
+    max_steps: int,
+    seed: int,
+    dt: float | None = None,
+    correct_bias: bool = False,
+    threads: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> GrokkingResult:
+    """Simulate paths until they have memorized and generalized.
+
+    A path starts as in `simulate_escape`, uniformly on a sphere, with moments at their mean-field
+    values. Losses are looked at before each time step.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Learning rate, batch size, shrinkage and Adam's constants.
+    noise : IsotropicNoise, DiagonalNoise or DenseNoise
+        Covariance Σ of one example's gradient where the landscape's factor f is 1.
+    landscape : Landscape
+        With losses.
+    rho_start : float
+        Radius of the init shell, > 0.
+    dim : int
+        Dimension d.
+    train_loss, test_loss : float
+        Losses at which a path has memorized, and generalized.
+    system : {"discrete", "joint", "reduced"}
+        Rung of the ladder.
+    n_paths : int
+        Number of independent paths.
+    max_steps : int
+        Censoring time in optimizer steps.
+    seed : int
+        0 … 2⁶⁴ − 1; as in `simulate_escape`.
+    dt : float, optional
+        Time step in optimizer steps, by default 1.
+    correct_bias : bool
+        Start m and v at zero and correct Adam's bias. Not on the reduced rung.
+    threads : int, optional
+        Threads.
+    progress : callable, optional
+        Called ten times a second with a `Progress`.
+
+    Returns
+    -------
+    GrokkingResult
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range, or the landscape has no losses.
+    Interrupted
+        On Ctrl-C.
+    """
+    began = time.perf_counter()
+    if not landscape.has_losses:
+        raise ParameterError("landscape", landscape.name, "one with losses: give it a measure")
+    if system not in ("discrete", "joint", "reduced"):
+        raise ParameterError("system", system, "one of discrete, joint, reduced")
+    start = number("rho_start", rho_start, low=0, open_low=True)
+    problem = Problem(
+        optimizer=optimizer,
+        geometry=Geometry(rho_start=start, rho_core=start / 2, dim=dim),  # no core ends a path
+        noise=noise,
+        landscape=landscape,
+        system=system,
+        correct_bias=correct_bias,
+    )
+    step = 1.0 if dt is None else dt
+    check_time_step(problem, step)
+    numerics = Numerics(
+        n_paths=n_paths,
+        first_path=0,
+        max_steps=integer("max_steps", max_steps, low=1),
+        seed=seed,
+        dt=step,
+        bridge=False,
+        precision="double",
+        threads=available_threads() if threads is None else threads,
+        chunk=None,
+        lanes=default_lanes(problem),
+        keep_end_state=False,
+    )
+    losses = Losses(number("train_loss", train_loss), number("test_loss", test_loss))
+    outcome = empty_outcome(problem, numerics, staged=True)
+    run_paths(
+        staged_kernel(problem, numerics, losses),
+        outcome,
+        chunk=chunk_size(numerics),
+        threads=numerics.threads,
+        expected_steps=numerics.max_steps / step,
+        progress=progress,
+    )
+    return GrokkingResult(
+        system=system,
+        memorized=_stage(outcome.stages, MEMORY, step),
+        peak=_stage(outcome.stages, PEAK, step),
+        generalized=_stage(outcome.stages, GROK, step),
+        end_steps=np.minimum(outcome.time * step, numerics.max_steps),
+        status=outcome.status,
+        max_steps=numerics.max_steps,
+        path_steps=int(outcome.steps.sum()),
+        wall_seconds=time.perf_counter() - began,
+        provenance={**provenance_of(problem, numerics), **losses._asdict()},
+    )
+
+
+def _stage(stages: Array, first: int, dt: float) -> Stage:
+    steps, rho2, root_v = stages[:, first : first + 3].T
+    return Stage(steps * dt, rho2, root_v)

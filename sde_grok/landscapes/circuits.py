@@ -1,0 +1,144 @@
+"""Circuits that share a margin: homogeneous networks in caricature, with all radii computable.
+
+θ is a row of blocks, one a circuit. That of the norm ρ_c adds a_c ρ_c^h to the margin z of the
+training examples and e_c ρ_c^h to that of the test, where h is the number of layers; a circuit that
+memorizes has e_c = 0. With L = C ℓ(z), ℓ(z) = e^{−z} or ln(1 + e^{−z}), and the residual
+r = −dℓ/dz,
+
+    ∇L = −C r h a_c ρ_c^{h−2} θ    in the block c.
+
+At rest with coupled shrinkage C r h a_c ρ_c^{h−2} = λ in each block that is not at 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from sde_grok.checks import ParameterError, choice, integer, number
+from sde_grok.kernels.outcome import LOSS, NOISE, TEST
+from sde_grok.landscapes.landscape import Landscape
+
+__all__ = ["circuits", "margin"]
+
+FORMS = ("exponential", "logistic")
+NOISES = ("constant", "loss", "residual")
+HEAD = 5  # parameters before those of the blocks
+
+
+def _in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-untyped-def]
+    scale, degree, logistic, kind = parameters[0], parameters[1], parameters[2], parameters[3]
+    blocks = int(parameters[4])
+    ends = parameters[HEAD : HEAD + blocks]
+    train, test = parameters[HEAD + blocks : HEAD + 2 * blocks], parameters[HEAD + 2 * blocks :]
+    pull = np.zeros((blocks, S.shape[2]), S.dtype)
+    first = 0
+    for block in range(blocks):
+        square = pull[block]
+        for i in range(first, int(ends[block])):
+            for lane in range(n):
+                square[lane] += S[i, 0, lane] * S[i, 0, lane]
+        first = int(ends[block])
+    for lane in range(n):
+        z = shown = 0.0
+        for block in range(blocks):
+            power = pull[block, lane] ** (0.5 * degree)
+            z += train[block] * power
+            shown += test[block] * power
+        residual = 1 / (1 + math.exp(z)) if logistic else math.exp(-z)
+        loss = math.log1p(math.exp(-z)) if logistic else residual
+        unseen = math.log1p(math.exp(-shown)) if logistic else math.exp(-shown)
+        measured[LOSS, lane], measured[TEST, lane] = scale * loss, scale * unseen
+        measured[NOISE, lane] = 1.0
+        if kind == 1:
+            measured[NOISE, lane] = math.sqrt(loss)
+        elif kind == 2:
+            measured[NOISE, lane] = residual
+        for block in range(blocks):
+            power = pull[block, lane] ** (0.5 * degree - 1)
+            pull[block, lane] = -scale * residual * degree * train[block] * power
+    first = 0
+    for block in range(blocks):
+        force = pull[block]
+        for i in range(first, int(ends[block])):
+            for lane in range(n):
+                S[i, 1, lane] = force[lane] * S[i, 0, lane]
+        first = int(ends[block])
+
+
+def circuits(
+    dims: Sequence[int],
+    train: Sequence[float],
+    test: Sequence[float],
+    *,
+    degree: float = 3.0,
+    scale: float = 1.0,
+    form: str = "logistic",
+    noise: str = "residual",
+) -> Landscape:
+    """Several circuits of one network (see the module).
+
+    Parameters
+    ----------
+    dims : sequence of int
+        Length of each block; together d.
+    train, test : sequence of float
+        a_c > 0 and e_c, in units of the margin per ρ^h.
+    degree : float
+        h >= 2.
+    scale : float
+        C > 0, in units of loss.
+    form : {"logistic", "exponential"}
+        ℓ(z).
+    noise : {"residual", "loss", "constant"}
+        The covariance of the gradient noise is Σ times r², ℓ or 1.
+
+    Returns
+    -------
+    Landscape
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range.
+    """
+    sizes = [integer("dims", size, low=1) for size in dims]
+    rates = [number("train", a, low=0, open_low=True) for a in train]
+    seen = [number("test", e) for e in test]
+    if not len(sizes) == len(rates) == len(seen) > 0:
+        counts = [len(sizes), len(rates), len(seen)]
+        raise ParameterError("dims", counts, "as many blocks in dims, train and test")
+    numbers = [
+        number("scale", scale, low=0, open_low=True),
+        number("degree", degree, low=2),
+        FORMS.index(choice("form", form, FORMS)),
+        NOISES.index(choice("noise", noise, NOISES)),
+        len(sizes),
+    ]
+    parameters = np.array([*numbers, *np.cumsum(sizes), *rates, *seen], np.float64)
+    return Landscape("circuits", parameters=parameters, in_lanes=_in_lanes)
+
+
+def margin(
+    dim: int,
+    rate: float,
+    *,
+    degree: float = 3.0,
+    scale: float = 1.0,
+    form: str = "exponential",
+    noise: str = "residual",
+) -> Landscape:
+    """One circuit, which generalizes: L = C exp(−a ρ^h), or its logistic form.
+
+    Parameters
+    ----------
+    dim : int
+        Dimension d.
+    rate : float
+        a > 0.
+    degree, scale, form, noise :
+        As of `circuits`.
+    """
+    return circuits([dim], [rate], [rate], degree=degree, scale=scale, form=form, noise=noise)
