@@ -52,6 +52,9 @@ class Problem:
                 raise ParameterError(field, getattr(self, field), f"of type {names}")
         if not isinstance(self.noise, IsotropicNoise):
             self.noise.deviations(self.geometry.dim)  # has it the right length?
+        if self.landscape.dim not in (None, self.geometry.dim):
+            allowed = f"{self.landscape.dim}, that of the landscape"
+            raise ParameterError("dim", self.geometry.dim, allowed)
         if self.s is not None:
             object.__setattr__(self, "s", number("s", self.s, low=0, open_low=True))
         if self.system == "radial":

@@ -151,6 +151,43 @@ def walk(
     return Walk(status, (k + 1) * dt, rho2, state)
 
 
+def stages(
+    system: str,
+    o,
+    rho_start: float,
+    factor: np.ndarray,
+    gradient: Callable[[np.ndarray], np.ndarray],
+    measure: Callable[[np.ndarray], tuple[float, float, float]],
+    losses: tuple[float, float],
+    *,
+    seed: int,
+    path: int,
+    max_steps: int,
+) -> dict[str, tuple[float, float, float]]:
+    """Time, ρ² and mean √v at memorization, at the norm peak after it, and at generalization."""
+    F, dim = factor / math.sqrt(o.batch_size), len(factor)
+    direction = normals(seed, START, path, 0, dim)
+    theta, found = rho_start * direction / np.linalg.norm(direction), {}
+    for k in range(max_steps):
+        f, train, test = measure(theta)
+        variance = f**2 * (F**2).sum(axis=1)
+        h = gradient(theta) + o.coupled * theta
+        if k == 0:
+            m, v = h, h**2 + variance
+        here = (k, float(theta @ theta), float(np.sqrt(v).mean()))
+        if train <= losses[0]:
+            found.setdefault("memorized", here)
+        if "memorized" in found and here[1] > found.get("peak", (0, -1.0))[1]:
+            found["peak"] = here
+        if test <= losses[1]:
+            found.setdefault("generalized", here)
+        if {"memorized", "generalized"} <= set(found):
+            break
+        xi = f * (F @ normals(seed, MOVE, path, k, dim))
+        theta, m, v = STEPS[system](theta, m, v, h, xi, variance, 1.0, 1.0, o, o.eta)
+    return found
+
+
 # --- Radial paths -----------------------------------------------------------------------------
 
 

@@ -118,7 +118,7 @@ def circuits(
         len(sizes),
     ]
     parameters = np.array([*numbers, *np.cumsum(sizes), *rates, *seen], np.float64)
-    return Landscape("circuits", parameters=parameters, in_lanes=_in_lanes)
+    return Landscape("circuits", parameters=parameters, in_lanes=_in_lanes, dim=sum(sizes))
 
 
 def margin(

@@ -42,6 +42,8 @@ class Landscape:
         In place of both, many paths at a time: ``in_lanes(S, n, parameters, scratch, measured)``
         reads θᵢ of path j < n in S[i, 0, j], and writes its gradient into S[i, 1, j] and the three
         numbers into measured[:, j].
+    dim : int, optional
+        The dimension d that it is for; by default any.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class Landscape:
     parameters: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     measure: Callable[..., Any] | None = None
     in_lanes: Callable[..., Any] | None = None
+    dim: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("gradient", "measure"):

@@ -64,7 +64,8 @@ def quadratic(
     c = _row("centre", centre, h.size)
     k = h if test_curvatures is None else _row("test_curvatures", test_curvatures, h.size, low=0.0)
     t = c if test_centre is None else _row("test_centre", test_centre, h.size)
-    return Landscape("quadratic", parameters=np.concatenate([h, c, k, t]), in_lanes=_in_lanes)
+    parameters = np.concatenate([h, c, k, t])
+    return Landscape("quadratic", parameters=parameters, in_lanes=_in_lanes, dim=h.size)
 
 
 def _row(name: str, values: Any, size: int | None, low: float = -np.inf) -> NDArray[np.float64]:

@@ -34,7 +34,6 @@ from scipy.special import expit
 from sde_grok.checks import ParameterError, number
 from sde_grok.dual import differentiable, exp, exp_or_inf, expm1, log, log1p, value_of
 from sde_grok.laws.elementwise import elementwise
-from sde_grok.laws.limits import log_ratio
 
 __all__ = [
     "largest_shrinkage",
@@ -104,7 +103,7 @@ def margin_radius(lam: float, *, rate: float, degree: float, scale: float) -> fl
     Provenance: derived, from stationarity of the mean flow; branch W₋₁ of DLMF 4.13.
     """
     rate, degree, scale, p = _checked(rate, degree, scale)
-    return (_core(lam, rate, degree, scale, p) / rate) ** (2 / degree)
+    return _power(_core(lam, rate, degree, scale, p) / rate, 2 / degree)
 
 
 @elementwise
@@ -169,8 +168,9 @@ def loss_at_rest(lam: float, *, rate: float, degree: float, scale: float) -> flo
     Provenance: derived; −ρL′ = h u L balances λρ².
     """
     rate, degree, scale, p = _checked(rate, degree, scale)
+    lam = number("lam", lam, low=0, open_low=True)
     u = _core(lam, rate, degree, scale, p)
-    return lam / (degree * rate ** (2 / degree)) * u**-p
+    return lam / degree / _power(rate, 2 / degree) * _power(u, -p)
 
 
 @elementwise
@@ -212,7 +212,7 @@ def logistic_radius(lam: float, *, rate: float, degree: float, scale: float) -> 
         lowest = differentiable(_logistic_lowest, lambda _, p: (-math.log(_turning(p)),), p)
         excess = _excess(lam, _largest(rate, degree, scale, lowest))
         u = differentiable(_logistic_core, _logistic_slopes, excess, p)
-    return (u / rate) ** (2 / degree)
+    return _power(u / rate, 2 / degree)
 
 
 def _checked(rate: float, degree: float, scale: float) -> tuple[float, float, float, float]:
@@ -222,9 +222,14 @@ def _checked(rate: float, degree: float, scale: float) -> tuple[float, float, fl
     return number("rate", rate, low=0, open_low=True), degree, scale, (degree - 2) / degree
 
 
+def _power(base: float, exponent: float) -> float:
+    power: float = base**exponent
+    return power
+
+
 def _largest(rate: float, degree: float, scale: float, lowest: float) -> float:
     """λ_max = h c a^{2/h} e^{−min ψ}."""
-    largest = degree * scale * rate ** (2 / degree) * exp(-lowest)
+    largest = degree * scale * _power(rate, 2 / degree) * exp(-lowest)
     if not 0 < largest < math.inf:
         allowed = "such that the largest shrinkage is in the range of floats"
         raise ParameterError("scale", value_of(scale), allowed)

@@ -1,0 +1,197 @@
+"""Both stopping times of a path: against the naive path, and what censoring does to them."""
+
+import math
+
+import naive
+import numpy as np
+import pytest
+from numba import njit
+
+from sde_grok import DiagonalNoise, IsotropicNoise, Landscape, Optimizer, ParameterError
+from sde_grok.escape_times import Status
+from sde_grok.grokking import simulate_grokking
+from sde_grok.landscapes import circuits, margin, quadratic
+
+SYSTEMS = ["discrete", "joint", "reduced"]
+DIMS, TRAIN, TEST = (3, 4), (1.0, 3.0), (-2.0, 3.0)
+SIGMAS = np.array([0.5, 1.0, 2.0, 1.0, 0.5, 1.0, 3.0])
+KINDS = ["residual", "loss", "constant"]
+FORMS = ["logistic", "exponential"]
+OPTIMIZER = {"eta": 0.01, "batch_size": 16, "lam": 0.05}
+
+
+def formulas(form, noise, degree=2.5, scale=1.5):
+    """Gradient and measure of the circuits as they are written down."""
+
+    def parts(theta):
+        squares = np.array([x @ x for x in np.split(theta, np.cumsum(DIMS)[:-1])])
+        z, seen = (np.array(a) @ squares ** (degree / 2) for a in (TRAIN, TEST))
+        loss, unseen = (
+            np.log1p(np.exp(-x)) if form == "logistic" else np.exp(-x) for x in (z, seen)
+        )
+        residual = 1 / (1 + np.exp(z)) if form == "logistic" else np.exp(-z)
+        return squares, loss, unseen, residual
+
+    def gradient(theta):
+        squares, _, _, residual = parts(theta)
+        force = -scale * residual * degree * np.array(TRAIN) * squares ** (degree / 2 - 1)
+        return np.repeat(force, DIMS) * theta
+
+    def measure(theta):
+        _, loss, unseen, residual = parts(theta)
+        f = {"residual": residual, "loss": math.sqrt(loss), "constant": 1.0}[noise]
+        return f, scale * loss, scale * unseen
+
+    landscape = circuits(DIMS, TRAIN, TEST, degree=degree, scale=scale, form=form, noise=noise)
+    return landscape, gradient, measure
+
+
+def simulate(system, landscape, noise=None, optimizer=None, **settings):
+    standard = {"rho_start": 0.5, "dim": 7, "train_loss": 0.3, "test_loss": 0.2}
+    standard |= {"n_paths": 12, "max_steps": 2000, "seed": 3, "threads": 1}
+    return simulate_grokking(
+        Optimizer(**OPTIMIZER | (optimizer or {})),
+        noise or DiagonalNoise(SIGMAS),
+        landscape,
+        system=system,
+        **standard | settings,
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("noise", KINDS)
+@pytest.mark.parametrize("decay", ["coupled", "decoupled"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_equals_naive(system, decay, noise, form):
+    landscape, gradient, measure = formulas(form, noise)
+    found = simulate(system, landscape, optimizer={"decay": decay}, max_steps=400)
+    for path in range(0, 12, 3):
+        expected = naive.stages(
+            system,
+            Optimizer(**OPTIMIZER | {"decay": decay}),
+            0.5,
+            np.diag(SIGMAS),
+            gradient,
+            measure,
+            (0.3, 0.2),
+            seed=3,
+            path=path,
+            max_steps=400,
+        )
+        for name in ("memorized", "peak", "generalized"):
+            stage = getattr(found, name)
+            steps, rho2, root_v = expected.get(name, (math.nan,) * 3)
+            assert stage.steps[path] == pytest.approx(steps, nan_ok=True)
+            assert stage.rho2[path] == pytest.approx(rho2, rel=1e-9, nan_ok=True)
+            if system != "reduced":
+                assert stage.root_v[path] == pytest.approx(root_v, rel=1e-9, nan_ok=True)
+        both = {"memorized", "generalized"} <= set(expected)
+        assert found.status[path] == (Status.HIT if both else Status.CENSORED)
+    assert np.isfinite(found.memorized.steps).any()
+
+
+def test_all_orders_of_the_stages_occur():
+    """Or the comparison above would be of little."""
+    landscape, *_ = formulas("logistic", "residual")
+    found = simulate("joint", landscape)
+    assert (found.generalized.steps > found.memorized.steps).any()
+    assert (found.peak.steps > found.memorized.steps).any()
+    assert (found.status == Status.HIT).any()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_users_functions_do_the_same(system):
+    ends = np.cumsum(DIMS)
+
+    @njit
+    def gradient(theta, parameters, out):
+        a, b = 0.0, 0.0
+        for i in range(theta.size):
+            if i < 3:
+                a += theta[i] ** 2
+            else:
+                b += theta[i] ** 2
+        z = parameters[0] * a**1.5 + parameters[1] * b**1.5
+        r = 1 / (1 + math.exp(z))
+        for i in range(theta.size):
+            rate, square = (parameters[0], a) if i < 3 else (parameters[1], b)
+            out[i] = -r * 3 * rate * square**0.5 * theta[i]
+
+    @njit
+    def measure(theta, parameters, out):
+        a, b = 0.0, 0.0
+        for i in range(theta.size):
+            if i < 3:
+                a += theta[i] ** 2
+            else:
+                b += theta[i] ** 2
+        z = parameters[0] * a**1.5 + parameters[1] * b**1.5
+        out[0] = 1 / (1 + math.exp(z))
+        out[1] = math.log1p(math.exp(-z))
+        out[2] = math.log1p(math.exp(-(parameters[2] * a**1.5 + parameters[3] * b**1.5)))
+
+    assert ends[0] == 3
+    own = Landscape("own", gradient, [*TRAIN, *TEST], measure=measure)
+    one, other = simulate(system, own), simulate(system, circuits(DIMS, TRAIN, TEST))
+    for name in ("memorized", "peak", "generalized"):
+        np.testing.assert_array_equal(getattr(one, name).steps, getattr(other, name).steps)
+        np.testing.assert_allclose(getattr(one, name).rho2, getattr(other, name).rho2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("landscape", [circuits(DIMS, TRAIN, TEST), margin(7, 2.0)])
+def test_paths_do_not_hang_on_threads_and_number(landscape):
+    one = simulate("joint", landscape, n_paths=100)
+    two = simulate("joint", landscape, n_paths=300, threads=2)
+    for name in ("memorized", "peak", "generalized"):
+        for a, b in zip(
+            vars(getattr(one, name)).values(), vars(getattr(two, name)).values(), strict=True
+        ):
+            np.testing.assert_array_equal(a, b[:100])
+
+
+def test_times_are_censored_where_a_path_ended():
+    landscape, *_ = formulas("logistic", "residual")
+    found = simulate("joint", landscape, max_steps=40, n_paths=200)
+    grok = found.times(found.generalized)
+    missing = ~np.isfinite(found.generalized.steps)
+    assert 0 < missing.sum() < 200
+    assert np.all(grok.status[missing] == Status.CENSORED)
+    assert np.all(grok.steps[missing] == 40)
+    memorized = np.isfinite(found.memorized.steps)
+    assert found.delay.n_paths == memorized.sum()
+    np.testing.assert_array_equal(
+        found.delay.steps, (grok.steps - found.memorized.steps)[memorized]
+    )
+
+
+def test_a_path_at_rest_at_once_takes_no_step():
+    found = simulate("joint", margin(7, 2.0), rho_start=4.0)
+    assert np.all(found.memorized.steps == 0)
+    assert np.all(found.generalized.steps == 0)
+    assert np.all(found.status == Status.HIT)
+    assert found.path_steps == 0
+
+
+def test_what_diverges_fails():
+    landscape = quadratic(np.full(7, 1.0), test_centre=3.0)
+    found = simulate("joint", landscape, optimizer={"eta": 1e300, "eps": 1.0}, max_steps=50)
+    assert np.all(found.status == Status.FAILED)
+    assert found.times(found.generalized).failed_fraction == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"landscape": Landscape("flat")}, "landscape"),
+        ({"system": "radial"}, "system"),
+        ({"rho_start": 0.0}, "rho_start"),
+        ({"train_loss": math.nan}, "train_loss"),
+        ({"dim": 0}, "dim"),
+        ({"dim": 8, "noise": IsotropicNoise(1.0)}, "dim"),
+    ],
+)
+def test_bad_input_is_refused(changes, field):
+    given = {"system": "joint", "landscape": margin(7, 2.0)} | changes
+    with pytest.raises(ParameterError) as error:
+        simulate(given.pop("system"), given.pop("landscape"), **given)
+    assert error.value.field == field
