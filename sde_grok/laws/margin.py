@@ -5,13 +5,14 @@ classes a logistic function, of u = aρ^h:
 
     L = c e^{−u},    or    L = c ln(1 + e^{−u}).
 
-With coupled shrinkage the mean flow rests where −L′(ρ) = λρ. In logarithms, with p = (h−2)/h,
+With coupled shrinkage the mean flow, whatever its preconditioner, rests where −L′(ρ) = λρ. In
+logarithms, with p = (h−2)/h,
 
     ln(λ_max/λ) = ψ(u) − min ψ,    ψ = u − p ln u,    or    ψ = ln(1 + e^u) − p ln u,
 
-and λ_max = h c a^{2/h} e^{−min ψ}. ψ is convex, so that there is no rest for λ > λ_max, and two
-below it: the inner one a barrier, the outer one stable, the core. For the exponential the minimum is at
-u = p, and with u = py and E = ln(λ_max/λ)/p
+and λ_max = h c a^{2/h} e^{−min ψ}. ψ is convex, so that beside the centre there is no rest for
+λ > λ_max, and two below it: the inner one a barrier, the outer one stable, the core. For the
+exponential the minimum is at u = p, and with u = py and E = ln(λ_max/λ)/p
 
     y − 1 − ln y = E,    y = −W(−e^{−1−E}),
 
