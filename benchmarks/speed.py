@@ -28,13 +28,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from peers import PEERS, SIZES
 from peers.floor import draw
 from peers.workloads import DECAY, DIM, ETA, D, Q, Timing
 
-from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
+from sde_grok import Geometry, IsotropicNoise, Landscape, Optimizer, simulate_escape
 from sde_grok.kernels.radial import BLOCK
+from sde_grok.landscapes import circuits, quadratic
 from sde_grok.plotting import paper_style, save_figure
+
+
+@njit
+def bowl(theta, parameters, out):
+    """∇L = hθ."""
+    for i in range(theta.size):
+        out[i] = parameters[0] * theta[i]
+
 
 WORKLOADS = ("radial", "vector", "reduced", "joint")
 NORMALS_A_STEP = {"radial": 1, "vector": D, "reduced": DIM, "joint": DIM}
@@ -47,6 +57,12 @@ OU_SHELL = Geometry(rho_start=1.0, rho_core=0.5, dim=D)
 OU_STEP = 1e-3 / Q**2
 ADAM = Optimizer(eta=ETA, batch_size=100, lam=DECAY)
 ADAM_SHELL = Geometry(rho_start=128**0.5, rho_core=32**0.5, dim=DIM)
+WEAK = 1e-9  # forces that cost what all do, and do not change the workload
+LANDSCAPES = {
+    "two circuits": circuits([DIM // 2, DIM // 2], [WEAK, WEAK], [1.0, 1.0]),
+    "quadratic": quadratic(np.full(DIM, WEAK)),
+    "a user's gradient": Landscape("bowl", bowl, [WEAK]),
+}
 
 
 def ours(workload: str, n_paths: int, seed: int, **options: object) -> Timing:
@@ -93,6 +109,9 @@ def contenders(workload: str) -> dict[str, Callable[[int], Timing]]:
     }
     if workload == "radial":
         runs["sde_grok, with bridge"] = mine()
+    if workload == "joint":
+        for name, landscape in LANDSCAPES.items():
+            runs[f"sde_grok, {name}"] = mine(discrete_monitoring=True, landscape=landscape)
     for (on, name), peer in PEERS.items():
         if on == workload:
             runs[name] = lambda seed, peer=peer, size=SIZES[on, name]: peer(size, seed)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from sde_grok.escape import LongEscapeWarning as LongEscapeWarning
     from sde_grok.escape import simulate_escape as simulate_escape
     from sde_grok.geometry import Geometry as Geometry
+    from sde_grok.grokking import GrokkingResult as GrokkingResult
+    from sde_grok.grokking import simulate_grokking as simulate_grokking
     from sde_grok.landscapes import FLAT as FLAT
     from sde_grok.landscapes import Landscape as Landscape
     from sde_grok.noise import DenseNoise as DenseNoise
@@ -27,6 +29,7 @@ _HOMES = {
     "EscapeResult": "results",
     "FLAT": "landscapes",
     "Geometry": "geometry",
+    "GrokkingResult": "grokking",
     "Interrupted": "runner",
     "IsotropicNoise": "noise",
     "Landscape": "landscapes",
@@ -35,6 +38,7 @@ _HOMES = {
     "ParameterError": "checks",
     "Status": "results",
     "simulate_escape": "escape",
+    "simulate_grokking": "grokking",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605

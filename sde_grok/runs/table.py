@@ -22,8 +22,9 @@ __all__ = ["at_event", "run_rows", "write_table"]
 
 EVENTS = ("mem", "peak", "grok")
 SAME = (
-    *("task", "model", "train_fraction", "embedding", "width", "init", "init_scale"),
-    *("optimizer", "sampling", "beta1", "beta2", "eps", "eval_every", "max_steps", "hold"),
+    *("task", "model", "train_fraction", "embedding", "width", "heads", "init", "init_scale"),
+    *("optimizer", "sampling", "beta1", "beta2", "eps", "precision"),
+    *("eval_every", "max_steps", "hold"),
 )
 SETTINGS = {
     **{name: name for name in SAME},
