@@ -101,7 +101,7 @@ def margin_radius(lam: float, *, rate: float, degree: float, scale: float) -> fl
 
     Notes
     -----
-    Provenance: derived, from stationarity of the mean flow; branch W₋₁ of DLMF 4.13.
+    Claim `margin-rest`. Provenance: derived, from stationarity of the mean flow; branch W₋₁ of DLMF 4.13.
     """
     rate, degree, scale, p = _checked(rate, degree, scale)
     return _power(_core(lam, rate, degree, scale, p) / rate, 2 / degree)

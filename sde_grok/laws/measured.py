@@ -69,7 +69,7 @@ def collapse_law(
 
     Notes
     -----
-    Claim `collapse`. Provenance: measured here, on Z₁₂₇ addition and S₅ composition; no derivation
+    Claims `collapse`, `two-circuits`. Provenance: measured here, on Z₁₂₇ addition and S₅ composition; no derivation
     is known. With C from one cell the others are off by 12 % and 18 % on average. Within the data
     the exponent of b is nearer −.2 below b = 400 and −.4 above.
     """
