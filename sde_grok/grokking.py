@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sde_grok.checks import ParameterError, integer, number
+from sde_grok.checks import ParameterError, choice, integer, number
 from sde_grok.escape import chunk_size, provenance_of
 from sde_grok.escape_times import EscapeTimes, Status
 from sde_grok.geometry import Geometry
@@ -18,7 +18,7 @@ from sde_grok.kernels.outcome import FAILED, GROK, MEMORY, PEAK
 from sde_grok.landscapes import Landscape
 from sde_grok.noise import Noise
 from sde_grok.optimizer import Optimizer
-from sde_grok.paths import Losses, check_time_step, default_lanes, empty_outcome, staged_kernel
+from sde_grok.paths import Losses, check_time_step, default_lanes, empty_outcome, path_kernel
 from sde_grok.problem import Numerics, Problem
 from sde_grok.runner import Progress, available_threads, run_paths
 
@@ -176,8 +176,7 @@ def simulate_grokking(
     began = time.perf_counter()
     if not landscape.has_losses:
         raise ParameterError("landscape", landscape.name, "one with losses: give it a measure")
-    if system not in ("discrete", "joint", "reduced"):
-        raise ParameterError("system", system, "one of discrete, joint, reduced")
+    choice("system", system, get_args(Coordinates))
     start = number("rho_start", rho_start, low=0, open_low=True)
     problem = Problem(
         optimizer=optimizer,
@@ -205,7 +204,7 @@ def simulate_grokking(
     losses = Losses(number("train_loss", train_loss), number("test_loss", test_loss))
     outcome = empty_outcome(problem, numerics, staged=True)
     run_paths(
-        staged_kernel(problem, numerics, losses),
+        path_kernel(problem, numerics, losses),
         outcome,
         chunk=chunk_size(numerics),
         threads=numerics.threads,

@@ -33,7 +33,6 @@ __all__ = [
     "empty_outcome",
     "fields",
     "path_kernel",
-    "staged_kernel",
 ]
 
 Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
@@ -131,10 +130,14 @@ def empty_outcome(problem: Problem, numerics: Numerics, *, staged: bool = False)
     )
 
 
-def path_kernel(problem: Problem, numerics: Numerics) -> Kernel:
-    """Kernel of the problem's rung, as `run_paths` wants it."""
-    make = _radial_paths if problem.system == "radial" else _coordinate_paths
-    return make(problem, numerics)
+def path_kernel(problem: Problem, numerics: Numerics, losses: Losses | None = None) -> Kernel:
+    """Kernel of the problem's rung, as `run_paths` wants it.
+
+    With `losses` these end a path, not its radius; not on the radial rung, which has none.
+    """
+    if problem.system == "radial":
+        return _radial_paths(problem, numerics)
+    return _coordinate_paths(problem, numerics, losses)
 
 
 def _looks(numerics: Numerics) -> int:
@@ -167,12 +170,7 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
     return run
 
 
-def staged_kernel(problem: Problem, numerics: Numerics, losses: Losses) -> Kernel:
-    """Kernel of the problem's rung that ends a path by its losses, not by its radius."""
-    return _coordinate_paths(problem, numerics, losses)
-
-
-def _coordinate_paths(problem: Problem, numerics: Numerics, losses: Losses | None = None) -> Kernel:
+def _coordinate_paths(problem: Problem, numerics: Numerics, losses: Losses | None) -> Kernel:
     optimizer, geometry, dtype = problem.optimizer, problem.geometry, numerics.dtype
     _check_memory(problem, numerics)
     c = _coefficients(problem, numerics)

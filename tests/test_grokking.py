@@ -101,36 +101,32 @@ def test_all_orders_of_the_stages_occur():
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_users_functions_do_the_same(system):
-    ends = np.cumsum(DIMS)
-
     @njit
-    def gradient(theta, parameters, out):
-        a, b = 0.0, 0.0
+    def squares(theta):
+        a = b = 0.0
         for i in range(theta.size):
             if i < 3:
                 a += theta[i] ** 2
             else:
                 b += theta[i] ** 2
-        z = parameters[0] * a**1.5 + parameters[1] * b**1.5
-        r = 1 / (1 + math.exp(z))
+        return a, b
+
+    @njit
+    def gradient(theta, parameters, out):
+        a, b = squares(theta)
+        r = 1 / (1 + math.exp(parameters[0] * a**1.5 + parameters[1] * b**1.5))
         for i in range(theta.size):
             rate, square = (parameters[0], a) if i < 3 else (parameters[1], b)
             out[i] = -r * 3 * rate * square**0.5 * theta[i]
 
     @njit
     def measure(theta, parameters, out):
-        a, b = 0.0, 0.0
-        for i in range(theta.size):
-            if i < 3:
-                a += theta[i] ** 2
-            else:
-                b += theta[i] ** 2
+        a, b = squares(theta)
         z = parameters[0] * a**1.5 + parameters[1] * b**1.5
         out[0] = 1 / (1 + math.exp(z))
         out[1] = math.log1p(math.exp(-z))
         out[2] = math.log1p(math.exp(-(parameters[2] * a**1.5 + parameters[3] * b**1.5)))
 
-    assert ends[0] == 3
     own = Landscape("own", gradient, [*TRAIN, *TEST], measure=measure)
     one, other = simulate(system, own), simulate(system, circuits(DIMS, TRAIN, TEST))
     for name in ("memorized", "peak", "generalized"):
