@@ -122,6 +122,7 @@ def simulate_grokking(
     max_steps: int,
     seed: int,
     dt: float | None = None,
+    pinned: bool = False,
     correct_bias: bool = False,
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -155,6 +156,9 @@ def simulate_grokking(
         0 … 2⁶⁴ − 1; as in `simulate_escape`.
     dt : float, optional
         Time step in optimizer steps, by default 1.
+    pinned : bool
+        Scale θ back to the norm `rho_start` after each step, so that only directions move. Moments
+        are left as they are.
     correct_bias : bool
         Start m and v at zero and correct Adam's bias. Not on the reduced rung.
     threads : int, optional
@@ -201,7 +205,7 @@ def simulate_grokking(
         lanes=default_lanes(problem),
         keep_end_state=False,
     )
-    losses = Losses(number("train_loss", train_loss), number("test_loss", test_loss))
+    losses = Losses(number("train_loss", train_loss), number("test_loss", test_loss), pinned)
     outcome = empty_outcome(problem, numerics, staged=True)
     run_paths(
         path_kernel(problem, numerics, losses),

@@ -110,10 +110,11 @@ def check_time_step(problem: Problem, dt: float) -> None:
 
 
 class Losses(NamedTuple):
-    """Losses at which a path has memorized, and generalized."""
+    """Losses at which a path has memorized, and generalized; whether its norm is pinned until then."""
 
     train: float
     test: float
+    pinned: bool = False
 
 
 def empty_outcome(problem: Problem, numerics: Numerics, *, staged: bool = False) -> Outcome:
@@ -186,7 +187,7 @@ def _coordinate_paths(problem: Problem, numerics: Numerics, losses: Losses | Non
     amplitude, variance, factor, parameters = arrays
     kernel = _compiled(problem.system, _room(numerics), losses is not None)
     core, side = (geometry.rho_core**2, geometry.side) if losses is None else (-1.0, 1.0)
-    train, test = losses or Losses(-math.inf, -math.inf)
+    train, test, pinned = losses or Losses(-math.inf, -math.inf)
     key, last = _key(numerics.seed), _looks(numerics)
     log_betas = tuple(
         math.log(beta) if beta > 0 else -math.inf for beta in (optimizer.beta1, optimizer.beta2)
@@ -201,6 +202,7 @@ def _coordinate_paths(problem: Problem, numerics: Numerics, losses: Losses | Non
             last,
             train,
             test,
+            pinned,
             problem.correct_bias,
             log_betas,
             amplitude,

@@ -163,6 +163,7 @@ def stages(
     seed: int,
     path: int,
     max_steps: int,
+    pinned: bool = False,
 ) -> dict[str, tuple[float, float, float]]:
     """Time, ρ² and mean √v at memorization, at the norm peak after it, and at generalization."""
     F, dim = factor / math.sqrt(o.batch_size), len(factor)
@@ -174,7 +175,8 @@ def stages(
         h = gradient(theta) + o.coupled * theta
         if k == 0:
             m, v = h, h**2 + variance
-        here = (k, float(theta @ theta), float(np.sqrt(v).mean()))
+        rho2 = rho_start**2 if pinned else float(theta @ theta)  # or rounding made peaks
+        here = (k, rho2, float(np.sqrt(v).mean()))
         if train <= losses[0]:
             found.setdefault("memorized", here)
         if "memorized" in found and here[1] > found.get("peak", (0, -1.0))[1]:
@@ -185,6 +187,8 @@ def stages(
             break
         xi = f * (F @ normals(seed, MOVE, path, k, dim))
         theta, m, v = STEPS[system](theta, m, v, h, xi, variance, 1.0, 1.0, o, o.eta)
+        if pinned:
+            theta = theta * rho_start / np.linalg.norm(theta)
     return found
 
 

@@ -63,13 +63,25 @@ def simulate(system, landscape, noise=None, optimizer=None, **settings):
 @pytest.mark.parametrize("decay", ["coupled", "decoupled"])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_equals_naive(system, decay, noise, form):
+    compare(system, decay, noise, form, rho_start=0.5)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_pinned_norm_equals_naive(system):
+    found = compare(system, "coupled", "residual", "logistic", rho_start=0.9, pinned=True)
+    np.testing.assert_array_equal(found.peak.steps, found.memorized.steps)
+    assert (found.memorized.steps > 0).any()
+
+
+def compare(system, decay, noise, form, **settings):
+    """Run both and compare path by path; return the result."""
     landscape, gradient, measure = formulas(form, noise)
-    found = simulate(system, landscape, optimizer={"decay": decay}, max_steps=400)
+    found = simulate(system, landscape, optimizer={"decay": decay}, max_steps=400, **settings)
     for path in range(0, 12, 3):
         expected = naive.stages(
             system,
             Optimizer(**OPTIMIZER | {"decay": decay}),
-            0.5,
+            settings["rho_start"],
             np.diag(SIGMAS),
             gradient,
             measure,
@@ -77,6 +89,7 @@ def test_equals_naive(system, decay, noise, form):
             seed=3,
             path=path,
             max_steps=400,
+            pinned=settings.get("pinned", False),
         )
         for name in ("memorized", "peak", "generalized"):
             stage = getattr(found, name)
@@ -88,6 +101,7 @@ def test_equals_naive(system, decay, noise, form):
         both = {"memorized", "generalized"} <= set(expected)
         assert found.status[path] == (Status.HIT if both else Status.CENSORED)
     assert np.isfinite(found.memorized.steps).any()
+    return found
 
 
 def test_all_orders_of_the_stages_occur():

@@ -61,6 +61,16 @@ def _place_on_shell(S, lane, rho, path, k0, k1):
 
 
 @inlined
+def _begin(S, n, more, first, start, path, steps, rho2, stages, k0, k1):
+    """Put the next paths, of which `first` is one, in `more` lanes from the n-th on."""
+    for new in range(more):
+        lane = n + new
+        path[lane], steps[lane], rho2[lane] = first + new, 0, start * start
+        stages[lane, :] = np.nan
+        _place_on_shell(S, lane, start, path[lane], k0, k1)
+
+
+@inlined
 def _start_moments(S, first, last, variance, noise, at_zero, c):
     """Set m = h and v = h² + f² diag Σ/b in the lanes from `first` to before `last`, or both to 0."""
     for lane in range(first, last):
@@ -164,6 +174,16 @@ def _retire(S, path, steps, rho2, stages, measured, staged, n, first, core, side
 
 
 @inlined
+def _clamp(S, rho, rho2, n):
+    """Scale θ to the norm rho in the first n lanes."""
+    for lane in range(n):
+        scale = rho / math.sqrt(rho2[lane])
+        for i in range(S.shape[0]):
+            S[i, 0, lane] *= scale
+        rho2[lane] = rho * rho
+
+
+@inlined
 def _mean_root_v(S, lane):
     """Mean √v of a path; nan on a rung without it."""
     if S.shape[1] < 4:
@@ -210,6 +230,7 @@ def first_passage(
     last,
     learned,
     general,
+    pinned,
     correct_bias,
     log_betas,
     amplitude,
@@ -238,6 +259,8 @@ def first_passage(
     learned, general : float
         Losses at which a path has memorized and generalized; it ends with both, if these STAGES are
         watched.
+    pinned : bool
+        Set the norm back to that of the start after each step, if these STAGES are watched.
     correct_bias : bool
         Start the moments at zero and correct Adam's bias, as an optimizer does.
     log_betas : pair of floats
@@ -277,11 +300,9 @@ def first_passage(
     no, one, seen = np.uint64(0), np.uint64(1), 0
     n, waiting = 0, 0
     while control[STOP] == 0:
-        while n < lanes and waiting < n_paths:
-            path[n], steps[n], rho2[n] = first + waiting, 0, start * start
-            stages[n, :] = np.nan
-            _place_on_shell(S, n, start, path[n], k0, k1)
-            n, waiting = n + 1, waiting + 1
+        more = min(lanes - n, n_paths - waiting)
+        _begin(S, n, more, first + waiting, start, path, steps, rho2, stages, k0, k1)
+        n, waiting = n + more, waiting + more
         if n == 0:
             break
         width = whole_groups(n)
@@ -310,6 +331,8 @@ def first_passage(
                 )
             for lane in range(width):
                 rho2[lane] += np.float64(part[lane])
+        if STAGES and pinned:
+            _clamp(S, start, rho2, n)
         control[PATH_STEPS] += n
         if not _none_ended(rho2, steps, width, core, side, last):
             n = _retire(
