@@ -59,7 +59,7 @@ ADAM = Optimizer(eta=ETA, batch_size=100, lam=DECAY)
 ADAM_SHELL = Geometry(rho_start=128**0.5, rho_core=32**0.5, dim=DIM)
 WEAK = 1e-9  # forces that cost what all do, and do not change the workload
 LANDSCAPES = {
-    "two circuits": circuits([DIM // 2, DIM // 2], [WEAK, WEAK], [1.0, 1.0]),
+    "two circuits": circuits([DIM // 2] * 2, [WEAK] * 2, [1.0] * 2, noise="constant"),
     "quadratic": quadratic(np.full(DIM, WEAK)),
     "a user's gradient": Landscape("bowl", bowl, [WEAK]),
 }
