@@ -51,16 +51,25 @@ def make_whole(out: Path, name: str, make: Callable[[Path], object]) -> None:
     ParameterError
         If the folder cannot be written to.
     """
+    with (
+        writable(out),
+        TemporaryDirectory(dir=out, prefix=f".{name}-", ignore_cleanup_errors=True) as folder,
+    ):
+        made = Path(folder) / name
+        make(made)
+        for path in made.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        if not (out / name).exists():  # another process may have been quicker
+            made.rename(out / name)
+
+
+@contextmanager
+def writable(out: Path) -> Iterator[None]:
+    """Make a folder if need be, and say in a line that it cannot be written to."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=out, prefix=f".{name}-", ignore_cleanup_errors=True) as folder:
-            made = Path(folder) / name
-            make(made)
-            for path in made.rglob("*"):
-                if path.is_file():
-                    _sync(path)
-            if not (out / name).exists():  # another process may have been quicker
-                made.rename(out / name)
+        yield
     except OSError as error:
         allowed = f"a folder that can be written to ({error.strerror})"
         raise ParameterError("out", str(out), allowed) from None
@@ -99,11 +108,8 @@ def alone(out: Path) -> Iterator[None]:
     ParameterError
         If another is at it, or it cannot be made.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        allowed = f"a folder that can be written to ({error.strerror})"
-        raise ParameterError("out", str(out), allowed) from None
+    with writable(out):
+        pass  # what fails within is not the folder's
     if sys.platform == "win32":  # which locks no folders
         yield
         return

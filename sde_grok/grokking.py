@@ -14,7 +14,7 @@ from sde_grok.checks import ParameterError, choice, integer, number
 from sde_grok.escape import chunk_size, provenance_of
 from sde_grok.escape_times import EscapeTimes, Status
 from sde_grok.geometry import Geometry
-from sde_grok.kernels.outcome import FAILED, GROK, MEMORY, PEAK
+from sde_grok.kernels.outcome import GROK, MEMORY, PEAK
 from sde_grok.landscapes import Landscape
 from sde_grok.noise import Noise
 from sde_grok.optimizer import Optimizer
@@ -86,9 +86,8 @@ class GrokkingResult:
     def times(self, stage: Stage) -> EscapeTimes:
         """Times of a stage, censored where a path ended before it."""
         seen = np.isfinite(stage.steps)
-        status = np.where(
-            seen, Status.HIT, np.where(self.status == FAILED, FAILED, Status.CENSORED)
-        )
+        ended = np.where(self.status == Status.FAILED, Status.FAILED, Status.CENSORED)
+        status = np.where(seen, Status.HIT, ended)
         return EscapeTimes(np.where(seen, stage.steps, self.end_steps), status.astype(np.int8))
 
     @property
@@ -121,7 +120,7 @@ def simulate_grokking(
     n_paths: int,
     max_steps: int,
     seed: int,
-    dt: float | None = None,
+    dt: float = 1.0,
     pinned: bool = False,
     correct_bias: bool = False,
     threads: int | None = None,
@@ -154,8 +153,8 @@ def simulate_grokking(
         Censoring time in optimizer steps.
     seed : int
         0 … 2⁶⁴ − 1; as in `simulate_escape`.
-    dt : float, optional
-        Time step in optimizer steps, by default 1.
+    dt : float
+        Time step in optimizer steps; 1 on the discrete rung.
     pinned : bool
         Scale θ back to the norm `rho_start` after each step, so that only directions move. Moments
         are left as they are.
@@ -190,14 +189,13 @@ def simulate_grokking(
         system=system,
         correct_bias=correct_bias,
     )
-    step = 1.0 if dt is None else dt
-    check_time_step(problem, step)
+    check_time_step(problem, dt)
     numerics = Numerics(
         n_paths=n_paths,
         first_path=0,
         max_steps=integer("max_steps", max_steps, low=1),
         seed=seed,
-        dt=step,
+        dt=dt,
         bridge=False,
         precision="double",
         threads=available_threads() if threads is None else threads,
@@ -212,15 +210,15 @@ def simulate_grokking(
         outcome,
         chunk=chunk_size(numerics),
         threads=numerics.threads,
-        expected_steps=numerics.max_steps / step,
+        expected_steps=numerics.max_steps / numerics.dt,
         progress=progress,
     )
     return GrokkingResult(
         system=system,
-        memorized=_stage(outcome.stages, MEMORY, step),
-        peak=_stage(outcome.stages, PEAK, step),
-        generalized=_stage(outcome.stages, GROK, step),
-        end_steps=np.minimum(outcome.time * step, numerics.max_steps),
+        memorized=_stage(outcome.stages, MEMORY, numerics.dt),
+        peak=_stage(outcome.stages, PEAK, numerics.dt),
+        generalized=_stage(outcome.stages, GROK, numerics.dt),
+        end_steps=np.minimum(outcome.time * numerics.dt, numerics.max_steps),
         status=outcome.status,
         max_steps=numerics.max_steps,
         path_steps=int(outcome.steps.sum()),

@@ -48,9 +48,8 @@ def axes_of(
     found = {name: axis(name, values) for name, values in axes.items()}
     sizes = [len(values) for values in found.values()]
     paired = choice("combine", combine, COMBINE) == "paired"
-    distinct = {} if paired else found
-    for name, values in distinct.items():
-        if len(set(values)) < len(values):
+    for name, values in found.items():
+        if not paired and len(set(values)) < len(values):
             raise ParameterError(name, list(values), RANGE)
     if paired and len(set(sizes)) > 1:
         raise ParameterError("axes", sizes, "of one length if they are paired")
