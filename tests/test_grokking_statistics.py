@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.linalg import solve_discrete_lyapunov
+from linear_steps import linear_variance
 from stats_tools import check_z
 
 from sde_grok import Geometry, IsotropicNoise, Optimizer, simulate_escape
@@ -18,21 +18,14 @@ ETA, BETA1, DIM, PATHS = 1e-3, 0.9, 64, 512
 SETTINGS = {(1.0, 1.0, 1.0): 2.50e-4, (1.0, 0.1, 0.5): 4.76e-5, (0.3, 1.0, 2.0): 2.17e-4}
 
 
-def linear_variance(curvature, sigma, lam, system):
+def variance_of_adamw(curvature, sigma, lam, system):
     """Variance of θ where √v is what it is on average: σ² and the gradient's own variance."""
     variance = ETA / 2 / (curvature / sigma + lam)
     for _ in range(20):
         root_v = np.sqrt(sigma**2 + curvature**2 * variance)
-        to_m = np.array([(1 - BETA1) * curvature, BETA1])
-        kick_m = sigma * (1 - BETA1)
-        if system == "discrete":  # θ moves by the new m
-            to_theta = np.array([1 - ETA * lam, 0]) - ETA / root_v * to_m
-            kick = np.array([-ETA / root_v * kick_m, kick_m])
-        else:
-            to_theta = np.array([1 - ETA * lam, -ETA / root_v])
-            kick = np.array([0, kick_m])
-        step = np.array([to_theta, to_m])
-        variance = solve_discrete_lyapunov(step, np.outer(kick, kick))[0, 0]
+        variance = linear_variance(
+            curvature, 1 - ETA * lam, sigma, root_v, eta=ETA, beta1=BETA1, system=system
+        )
     return variance
 
 
@@ -57,7 +50,7 @@ def test_adamw_rests_with_the_variance_of_its_linear_steps(setting, system):
         seed=1,
     )
     mean, stderr = found.rho2_end.mean() / DIM, found.rho2_end.std() / DIM / PATHS**0.5
-    check_z(f"{setting}, {system}", mean, stderr, linear_variance(*setting, system))
+    check_z(f"{setting}, {system}", mean, stderr, variance_of_adamw(*setting, system))
     assert mean == pytest.approx(law, rel=0.05)  # the law's own error is of first order in η
 
 

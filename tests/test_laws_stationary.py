@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy.linalg import solve_discrete_lyapunov
+from linear_steps import linear_variance
 
 from sde_grok.checks import ParameterError
 from sde_grok.laws import exponents, isotropic_c_g, stationary_variance
@@ -63,10 +63,7 @@ def variance_of_linear_steps(curvature, *, eta, lam, sigma, batch_size, decay, b
     s = sigma / math.sqrt(batch_size)
     pull = curvature + (lam if decay == "coupled" else 0)
     keep = 1 - eta * (lam if decay == "decoupled" else 0)
-    to_m = np.array([(1 - beta1) * pull, beta1])  # of θ and m
-    to_theta = np.array([keep, 0]) - eta / s * to_m
-    kick = s * (1 - beta1) * np.array([-eta / s, 1])
-    return solve_discrete_lyapunov(np.array([to_theta, to_m]), np.outer(kick, kick))[0, 0]
+    return linear_variance(pull, keep, s, s, eta=eta, beta1=beta1)
 
 
 @pytest.mark.parametrize("decay", ["coupled", "decoupled"])

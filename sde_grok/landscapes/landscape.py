@@ -13,7 +13,7 @@ from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
 from sde_grok.checks import ParameterError
-from sde_grok.kernels.jit import pointer
+from sde_grok.kernels.jit import inlined, pointer
 from sde_grok.kernels.outcome import MEASURES
 
 __all__ = ["Landscape", "lanes_pointer"]
@@ -106,23 +106,12 @@ def _flat_in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-unty
             S[i, 1, lane] = 0.0
 
 
-def _gradient_in_lanes(gradient: Callable[..., Any]) -> Callable[..., None]:
-    def in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-untyped-def]
-        theta, out = scratch[0], scratch[1]
-        for lane in range(n):
-            for i in range(S.shape[0]):
-                theta[i], out[i] = S[i, 0, lane], np.nan
-            try:
-                gradient(theta, parameters, out)
-            except Exception:  # noqa: BLE001 (all that Numba catches)
-                out[:] = np.nan
-            for i in range(S.shape[0]):
-                S[i, 1, lane] = out[i]
-
-    return in_lanes
+@inlined
+def _unmeasured(theta, parameters, out):  # type: ignore[no-untyped-def]
+    out[:] = 1.0  # f; no path ends by the losses
 
 
-def _both_in_lanes(gradient: Callable[..., Any], measure: Callable[..., Any]) -> Any:
+def _in_lanes(gradient: Callable[..., Any], measure: Callable[..., Any]) -> Any:
     def in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-untyped-def]
         theta, out = scratch[0], scratch[1]
         three = np.empty(MEASURES, S.dtype)
@@ -157,9 +146,7 @@ def _pointer(gradient: Any, measure: Any, in_lanes: Any, single: bool) -> Any:
     if made is None and gradient is None:
         made, ours = _flat_in_lanes, True
     elif made is None:
-        made = (
-            _gradient_in_lanes(gradient) if measure is None else _both_in_lanes(gradient, measure)
-        )
+        made = _in_lanes(gradient, measure or _unmeasured)
     try:
         return pointer(signature, made, cache=ours)
     except NumbaError as error:
