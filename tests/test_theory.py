@@ -35,7 +35,8 @@ def test_every_script_and_every_figure_is_in_the_registry():
     assert len({c.id for c in claims}) == len(load_claims())
     assert sorted(c.script for c in claims) == sorted(p.name for p in FOLDER.glob("*.py"))
     figures = {c.figure for c in claims if c.figure}
-    assert figures | {"ladder.png"} == {p.name for p in (FOLDER / "figures").iterdir()}
+    drawn = {p.name for p in (FOLDER / "figures").glob("*.png")}
+    assert figures | {"ladder.png", "phase_portrait.png", "escape_sequence.png"} == drawn
 
 
 @EACH

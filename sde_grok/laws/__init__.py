@@ -10,6 +10,7 @@ from sde_grok.laws.batch_rule import square_root_rule
 from sde_grok.laws.crossover import crossover_steps, direction_averaged_steps
 from sde_grok.laws.exponents import Exponents, exponents, regime
 from sde_grok.laws.init_shell import init_shell_mean, init_shell_quantile, init_shell_sd
+from sde_grok.laws.lifted import lifted_radius, margin_c_g
 from sde_grok.laws.limits import (
     kramers_limit,
     law_limit,
@@ -94,12 +95,14 @@ __all__ = [
     "largest_shrinkage",
     "law_limit",
     "leading_law",
+    "lifted_radius",
     "log_kramers_limit",
     "log_mean_passage_time",
     "log_passage_time_variance",
     "logistic_radius",
     "loss_at_rest",
     "margin_barrier",
+    "margin_c_g",
     "margin_radius",
     "matched_steps",
     "mean_field_steps",

@@ -294,7 +294,7 @@ def quadratic_memorization_radius(
 
     Notes
     -----
-    Claim `theorem-1`. Provenance: derived; exact for the model, but for the rounding of 1 − φ, of
+    Claims `theorem-1`, `eta-over-b`. Provenance: derived; exact for the model, but for the rounding of 1 − φ, of
     order 1e-13/(γτ). Assumes a constant s. For s = σ/√b, c_M is O(√b), and the expansion one in
     η/√b.
     """

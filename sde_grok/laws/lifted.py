@@ -1,0 +1,166 @@
+"""Rest of a margin with noise: how far gradient noise lifts the core (Theorem 2 on a margin).
+
+On L = c ℓ(u), ℓ = e^{−u} and u = aρ^h, with the noise Σ = ℓ^{2w} σ²I of one example and the
+preconditioner s = ℓ^w σ/√b that it makes, the radius on the reduced rung obeys in t = kη
+
+    dρ = [(d−1)η/(2ρ) − (λρ + L′(ρ))/s(ρ)] dt + √η dB,
+
+and rests with the density ρ^{d−1} exp{−(2/η) ∫ (λρ + L′)/s dρ}. Of w = 0, ½, 1 the noise is
+constant, as the loss, or as the residual squared. For little noise its mean is
+
+    E ρ² = ρ_G² + η d s(ρ_G)/(hλ(u − p)) + …,    p = (h−2)/h,
+
+which is Theorem 2's form with c_G = (dσ/2√b) · 2/(h(u−p)) for constant noise: the noise floor,
+divided by the stiffness of the rest. Where noise falls with the loss the lift does not go as η/λ:
+with ℓ = λρ²/(chu) at rest it goes as η λ^{w−1}, up to logarithms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import cumulative_simpson, simpson
+from scipy.optimize import brentq
+
+from sde_grok.checks import ParameterError, number
+from sde_grok.laws.elementwise import elementwise
+from sde_grok.laws.margin import margin_radius
+
+__all__ = ["lifted_radius", "margin_c_g"]
+
+POINTS = 2001
+WIDTHS = 9.0  # standard deviations to either side: e^{−40} is left out
+OVERFLOW = 300.0  # e^{wu} is a float there
+
+Array = NDArray[np.float64]
+
+
+@elementwise
+def lifted_radius(
+    lam: float,
+    *,
+    rate: float,
+    degree: float,
+    scale: float,
+    dim: float,
+    eta: float,
+    sigma: float,
+    batch_size: float,
+    noise_power: float = 0.0,
+) -> float:
+    """Mean squared norm E ρ² at rest on L = c e^{−aρ^h} with noise (see the module).
+
+    Parameters
+    ----------
+    lam : float
+        Coupled shrinkage λ > 0, up to `largest_shrinkage`.
+    rate, degree, scale : float
+        a, h and c, as for `largest_shrinkage`.
+    dim : float
+        Dimension d >= 1.
+    eta : float
+        Learning rate η > 0.
+    sigma : float
+        Standard deviation σ > 0 of one example's gradient in the centre, per coordinate.
+    batch_size : float
+        Batch size b > 0.
+    noise_power : float
+        w >= 0: the noise's standard deviation goes as ℓ^w.
+
+    Returns
+    -------
+    float
+        Squared parameter units. Arrays broadcast.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range, λ has no rest, or there is so much noise that there is none.
+
+    Notes
+    -----
+    Claim `lifted-core`. Provenance: derived; the stationary density, integrated by Simpson's rule
+    from the barrier on: escapes into the centre are left out. Assumes noise-dominated v that
+    follows its noise at once, as the reduced rung has it.
+    """
+    core = math.sqrt(margin_radius(lam, rate=rate, degree=degree, scale=scale))
+    dim, eta = number("dim", dim, low=1), number("eta", eta, low=0, open_low=True)
+    s = number("sigma", sigma, low=0, open_low=True) / math.sqrt(
+        number("batch_size", batch_size, low=0, open_low=True)
+    )
+    w = number("noise_power", noise_power, low=0)
+
+    def slope(rho: Array) -> Array:
+        """Slope of the logarithm of the density."""
+        u = rate * rho**degree
+        force = lam * rho - scale * degree * u / rho * np.exp(-u)
+        return (dim - 1) / rho - 2 / eta * force * np.exp(np.minimum(w * u, OVERFLOW)) / s
+
+    mode = _mode(slope, core)
+    width = _width(slope, mode)
+    rho = np.linspace(max(mode - WIDTHS * width, 0.3 * mode), mode + WIDTHS * width, POINTS)
+    log_density = cumulative_simpson(slope(rho), x=rho, initial=0)
+    density = np.exp(log_density - log_density.max())
+    return float(simpson(density * rho * rho, x=rho) / simpson(density, x=rho))
+
+
+def _mode(slope: Callable[..., Array], core: float) -> float:
+    """Most likely radius, from the rest without noise outwards."""
+    far = core
+    while slope(far) > 0:
+        far *= 1.2
+    return float(brentq(slope, core * (1 - 1e-9), far, rtol=1e-14)) if far > core else core
+
+
+def _width(slope: Callable[..., Array], mode: float) -> float:
+    """Standard deviation of the radius about its mode, of the Gaussian that fits there."""
+    step = 1e-5 * mode
+    curvature = float(slope(mode - step) - slope(mode + step)) / (2 * step)
+    if not curvature > 0:
+        raise ParameterError("eta", "this much noise", "so small that there is a rest")
+    return 1 / math.sqrt(curvature)
+
+
+@elementwise
+def margin_c_g(
+    lam: float,
+    *,
+    rate: float,
+    degree: float,
+    scale: float,
+    dim: float,
+    sigma: float,
+    batch_size: float,
+) -> float:
+    """Coefficient c_G = (dσ/2√b) · 2/(h(u−p)) of Theorem 2 on a margin with constant noise.
+
+    Parameters
+    ----------
+    lam, rate, degree, scale, dim, sigma, batch_size : float
+        As for `lifted_radius`; λ below `largest_shrinkage`, where u = p.
+
+    Returns
+    -------
+    float
+        c_G, so that (η/λ) c_G is the lift where that is small. Arrays broadcast.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range, or λ has no rest.
+
+    Notes
+    -----
+    Provenance: derived. Below `isotropic_c_g`, that of the flat landscape, as u > 1 at the core of
+    most networks: the margin is stiff.
+    """
+    rho2 = margin_radius(lam, rate=rate, degree=degree, scale=scale)
+    stiffness = degree * (rate * rho2 ** (degree / 2)) - (degree - 2)  # h(u − p)
+    dim = number("dim", dim, low=1)
+    s = number("sigma", sigma, low=0) / math.sqrt(
+        number("batch_size", batch_size, low=0, open_low=True)
+    )
+    return dim * s / stiffness if stiffness > 0 else math.inf
