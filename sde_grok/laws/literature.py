@@ -217,7 +217,7 @@ def pinned_norm_law(
     -----
     Provenance: claimed by arXiv 2606.13753 as T ∝ e^{αρ}; α = 7.5 recomputed from its data
     (modular tasks with p = 41…71, R² = .996). Of C it is known that it falls with η, more slowly
-    than 1/η.
+    than 1/η. Claim `pinned-norm`.
     """
     start, *_ = checked_point(rho2_start, rho2_core, eta, lam, batch_size)
     held = sqrt(start / positive("rho2_core", rho2_core))
@@ -304,9 +304,10 @@ def ridge_lower_bound(
 
     Notes
     -----
-    Provenance: claimed (proved) by arXiv 2601.19791, version 4, Theorem 4.2, Eqs (6) and (7), read
-    as text; for m − n large and λ small, as stated there. Nothing is fitted. Contraction takes
-    more than twice the first term: 1 − ηλ >= e^{−2ηλ} is used, and half of V₀, as it fluctuates.
+    Claim `ridge-bound`. Provenance: claimed (proved) by arXiv 2601.19791, version 4, Theorem 4.2,
+    Eqs (6) and (7), read as text; for m − n large and λ small, as stated there. Nothing is fitted.
+    Contraction takes more than twice the first term: 1 − ηλ >= e^{−2ηλ} is used, and half of V₀, as
+    it fluctuates.
     """
     start, core, gamma = checked_point(rho2_start, rho2_core, eta, lam, batch_size)
     t1 = number("memorization_steps", memorization_steps, low=0)
