@@ -78,7 +78,7 @@ def simulate_escape(
     noise : IsotropicNoise, DiagonalNoise or DenseNoise
         Covariance Σ of one example's gradient; isotropic for the radial rung.
     landscape : Landscape
-        Gradient of the loss; flat for the radial rung.
+        Gradient of the loss. The radial rung takes a flat one, or one with `radial`, as `margin`.
     system : {"discrete", "joint", "reduced", "radial"}
         Rung of the ladder: Adam itself, its SDE for (θ, m, v), that for θ, or that for ‖θ‖.
     n_paths : int
@@ -94,9 +94,10 @@ def simulate_escape(
         Time step in optimizer steps. By default 1, which the discrete rung insists on, and on the
         radial rung, whose step need not shrink with η, a hundredth of its shortest time scale or a
         fiftieth of the passage without fluctuations, whichever is less: measured for d = 1 … 10⁶,
-        the mean then has no bias that 200 000 paths would show. On the joint rung, (1 − βᵢ) dt <= 1, or the moments would overshoot.
+        the mean then has no bias that 200 000 paths would show; but 1 on a landscape that is not
+        flat. On the joint rung, (1 − βᵢ) dt <= 1, or the moments would overshoot.
     s : float, optional
-        Preconditioner of the radial rung; by default σ/√b + ε.
+        Preconditioner of the radial rung; by default fσ/√b + ε, f = 1 on a flat landscape.
     discrete_monitoring : bool
         Let a path end only at multiples of `dt`, by default at each optimizer step. The other
         rungs always do; the radial one otherwise finds crossings in between, by a Brownian bridge.
@@ -134,7 +135,9 @@ def simulate_escape(
     Notes
     -----
     Rungs of arXiv 2606.30388 (known second-hand). Euler–Maruyama on the joint and reduced rungs,
-    Strang's splitting into exact flow and noise on the radial one.
+    Strang's splitting into flow and noise on the radial one: the flow is exact on a flat landscape,
+    and of the midpoint rule on one that is a function of ρ. There a path fails whose ρ² a step
+    would make negative, and without an exact law `exact_mean_steps` is None.
     """
     began = time.perf_counter()
     problem = Problem(

@@ -17,12 +17,12 @@ from sde_grok.kernels import radial
 from sde_grok.kernels.coordinates import coordinate_kernel
 from sde_grok.kernels.outcome import LANE_GROUP, PENDING, STAGE_FIELDS, Key, Outcome
 from sde_grok.kernels.sweeps import Coefficients
-from sde_grok.landscapes.landscape import lanes_pointer
+from sde_grok.landscapes.landscape import lanes_pointer, radial_pointer
 from sde_grok.laws.limits import law_limit
 from sde_grok.laws.passage import laplace_transform
-from sde_grok.noise import DenseNoise
+from sde_grok.noise import DenseNoise, IsotropicNoise
 from sde_grok.problem import MOST_LANES, Numerics, Problem, System
-from sde_grok.rungs.radial import splitting
+from sde_grok.rungs.radial import local_step, splitting
 
 __all__ = [
     "Kernel",
@@ -136,14 +136,20 @@ def path_kernel(problem: Problem, numerics: Numerics, losses: Losses | None = No
 
     With `losses` these end a path, not its radius; not on the radial rung, which has none.
     """
-    if problem.system == "radial":
-        return _radial_paths(problem, numerics)
-    return _coordinate_paths(problem, numerics, losses)
+    if problem.system != "radial":
+        return _coordinate_paths(problem, numerics, losses)
+    flat = problem.landscape.is_flat
+    return _radial_paths(problem, numerics) if flat else _local_paths(problem, numerics)
 
 
 def _looks(numerics: Numerics) -> int:
     """Time steps up to the censoring time, also where dt divides it but for rounding."""
     return math.floor(numerics.max_steps / numerics.dt * (1 + 1e-12))
+
+
+def _last(numerics: Numerics) -> float:
+    """Censoring time in time steps, not necessarily whole if crossings in between count."""
+    return numerics.max_steps / numerics.dt if numerics.bridge else float(_looks(numerics))
 
 
 def _key(seed: int) -> Key:
@@ -158,14 +164,47 @@ def _radial_paths(problem: Problem, numerics: Numerics) -> Kernel:
     split = splitting(duration, dim=geometry.dim, gamma=gamma, q2=q2)
     numbers: Any = map(dtype, (*split, geometry.rho_core**2, geometry.side))
     step = radial.RadialStep(*numbers)
-    start, last = dtype(geometry.rho_start**2), numerics.max_steps / numerics.dt
-    if not numerics.bridge:
-        last = float(_looks(numerics))
-    key = _key(numerics.seed)
+    start, last, key = dtype(geometry.rho_start**2), _last(numerics), _key(numerics.seed)
 
     def run(first: int, outcome: Outcome, control: NDArray[np.int64]) -> None:
         radial.first_passage(
             first, start, step, last, numerics.bridge, key, numerics.lanes, outcome, control
+        )
+
+    return run
+
+
+def _local_paths(problem: Problem, numerics: Numerics) -> Kernel:
+    assert isinstance(problem.noise, IsotropicNoise)
+    geometry, landscape, dtype = problem.geometry, problem.landscape, numerics.dtype
+    exact = local_step(
+        numerics.dt * problem.optimizer.eta,
+        dim=geometry.dim,
+        optimizer=problem.optimizer,
+        sigma=problem.noise.sigma,
+        core=geometry.rho_core**2,
+        side=geometry.side,
+        s=problem.s,
+    )
+    numbers: Any = map(dtype, exact)
+    step = radial.LocalStep(*numbers)
+    start, last, key = dtype(geometry.rho_start**2), _last(numerics), _key(numerics.seed)
+    forces = radial_pointer(landscape, numerics.precision == "single")
+    parameters = landscape.parameters.astype(dtype)
+
+    def run(first: int, outcome: Outcome, control: NDArray[np.int64]) -> None:
+        radial.local_first_passage(
+            first,
+            start,
+            step,
+            last,
+            numerics.bridge,
+            forces,
+            parameters,
+            key,
+            numerics.lanes,
+            outcome,
+            control,
         )
 
     return run

@@ -65,12 +65,13 @@ class Problem:
             self._check_bias_correction()
 
     def _check_radial(self) -> None:
-        if not self.landscape.is_flat:
-            raise ParameterError("landscape", self.landscape.name, "flat for the radial rung")
+        if not self.landscape.is_flat and self.landscape.radial is None:
+            allowed = "flat or given as a function of ρ for the radial rung"
+            raise ParameterError("landscape", self.landscape.name, allowed)
         if not isinstance(self.noise, IsotropicNoise):
             kind = type(self.noise).__name__
             raise ParameterError("noise", kind, "isotropic for the radial rung")
-        if self.rates is None:
+        if self.landscape.is_flat and self.rates is None:
             allowed = "such that λ/s and (σ/s)² are finite numbers, s = σ/√b + ε"
             raise ParameterError("sigma", self.noise.sigma, allowed)
 
@@ -84,7 +85,7 @@ class Problem:
 
     @property
     def rates(self) -> Rates | None:
-        """γ and q² of the radial rung; None if it does not describe the problem."""
+        """γ and q² of the radial rung; None if it does not apply, or they depend on ρ."""
         if not self.landscape.is_flat or not isinstance(self.noise, IsotropicNoise):
             return None
         return radial_rates(self.optimizer, self.noise.sigma, self.s)

@@ -261,3 +261,50 @@ def radial(
             return Walk(HIT, (k + part) * dt, geometry.rho_core**2 if bridge else V)
         k += 1
     return Walk(CENSORED, max_steps, V)
+
+
+def midpoint(drift, V, duration):
+    """V after dV/dt = drift(V), by one step of the explicit midpoint rule."""
+    return V + duration * drift(V + duration / 2 * drift(V))
+
+
+def radial_on(
+    geometry,
+    o,
+    sigma: float,
+    forces: Callable[[float], tuple[float, float]],
+    *,
+    s: float | None = None,
+    seed: int,
+    path: int,
+    max_steps: int,
+    dt: float,
+    bridge: bool,
+) -> Walk:
+    """Strang's splitting of the radial SDE where forces(V) = (θ·∇L, f), one path."""
+
+    def local(V):
+        pull, f = forces(V)
+        P = f * sigma / math.sqrt(o.batch_size) + o.eps if s is None else s
+        return pull / P, o.eta / o.batch_size * (f * sigma / P) ** 2, o.coupled / P + o.decoupled
+
+    def drift(V):
+        pull, q2, gamma = local(V)
+        return (geometry.dim - 1) * q2 - 2 * gamma * V - 2 * pull
+
+    duration, side = dt * o.eta, 1 if geometry.inward else -1
+    V, last, k = geometry.rho_start**2, max_steps / dt, 0
+    while k < last:
+        z = normals(seed, MOVE, path, k // 2, 2)[k % 2]
+        a = side * (math.sqrt(V) - geometry.rho_core)
+        V = midpoint(drift, V, duration / 2)
+        noise = math.sqrt(local(V)[1] * duration)
+        V = midpoint(drift, (math.sqrt(V) + noise * z) ** 2, duration / 2)
+        b = side * (math.sqrt(V) - geometry.rho_core)
+        part = 1.0 if b <= 0 else None
+        if bridge:
+            part = crossing(a / noise, b / noise, seed=seed, path=path, step=k)
+        if part is not None and k + part <= last:
+            return Walk(HIT, (k + part) * dt, geometry.rho_core**2 if bridge else V)
+        k += 1
+    return Walk(CENSORED, max_steps, V)

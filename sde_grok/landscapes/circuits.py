@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from sde_grok.checks import ParameterError, choice, integer, number
+from sde_grok.kernels.jit import inlined
 from sde_grok.kernels.outcome import LOSS, NOISE, TEST
 from sde_grok.landscapes.landscape import Landscape
 
-__all__ = ["circuits", "margin"]
+__all__ = ["circuits", "margin", "two_circuits"]
 
 FORMS = ("exponential", "logistic")
 NOISES = ("constant", "loss", "residual")
@@ -121,6 +123,20 @@ def circuits(
     return Landscape("circuits", parameters=parameters, in_lanes=_in_lanes, dim=sum(sizes))
 
 
+@inlined
+def _alone(rho2, parameters):  # type: ignore[no-untyped-def]
+    """θ·∇L = −C r h a ρ^h and f of a circuit alone."""
+    scale, degree, logistic, kind = parameters[0], parameters[1], parameters[2], parameters[3]
+    z = parameters[HEAD + 1] * rho2 ** (0.5 * degree)
+    residual = 1 / (1 + math.exp(z)) if logistic else math.exp(-z)
+    f = 1.0
+    if kind == 1:
+        f = math.sqrt(math.log1p(math.exp(-z)) if logistic else residual)
+    elif kind == 2:
+        f = residual
+    return -scale * residual * degree * z, f
+
+
 def margin(
     dim: int,
     rate: float,
@@ -130,7 +146,7 @@ def margin(
     form: str = "exponential",
     noise: str = "residual",
 ) -> Landscape:
-    """One circuit, which generalizes: L = C exp(−a ρ^h), or its logistic form.
+    """One circuit, which generalizes: L = C exp(−a ρ^h), or its logistic form; also radial.
 
     Parameters
     ----------
@@ -141,4 +157,49 @@ def margin(
     degree, scale, form, noise :
         As of `circuits`.
     """
-    return circuits([dim], [rate], [rate], degree=degree, scale=scale, form=form, noise=noise)
+    one = circuits([dim], [rate], [rate], degree=degree, scale=scale, form=form, noise=noise)
+    return replace(one, radial=_alone)
+
+
+def two_circuits(
+    dim_memorizing: int,
+    dim_generalizing: int,
+    *,
+    rate_memorizing: float,
+    rate_generalizing: float,
+    mislead: float,
+    degree: float = 3.0,
+    scale: float = 1.0,
+    form: str = "logistic",
+    noise: str = "residual",
+) -> Landscape:
+    """A circuit that memorizes, of norm ρ_m, beside one that generalizes, of norm ρ_g.
+
+    The margin of the training examples is a_m ρ_m^h + a_g ρ_g^h, that of the test −κ ρ_m^h + a_g ρ_g^h.
+
+    Parameters
+    ----------
+    dim_memorizing, dim_generalizing : int
+        Coordinates of each, >= 1; together d.
+    rate_memorizing, rate_generalizing : float
+        a_m > 0 and a_g > 0, in units of the margin per ρ^h.
+    mislead : float
+        κ, by which what is memorized misleads the test.
+    degree, scale, form, noise :
+        As of `circuits`.
+
+    Returns
+    -------
+    Landscape
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range.
+    """
+    dims = {"dim_memorizing": dim_memorizing, "dim_generalizing": dim_generalizing}
+    sizes = [integer(name, size, low=1) for name, size in dims.items()]
+    rates = {"rate_memorizing": rate_memorizing, "rate_generalizing": rate_generalizing}
+    train = [number(name, rate, low=0, open_low=True) for name, rate in rates.items()]
+    test = [-number("mislead", mislead), train[1]]
+    return circuits(sizes, train, test, degree=degree, scale=scale, form=form, noise=noise)

@@ -16,7 +16,7 @@ from sde_grok.checks import ParameterError
 from sde_grok.kernels.jit import inlined, pointer
 from sde_grok.kernels.outcome import MEASURES
 
-__all__ = ["Landscape", "lanes_pointer"]
+__all__ = ["Landscape", "lanes_pointer", "radial_pointer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,10 @@ class Landscape:
         numbers into measured[:, j].
     dim : int, optional
         The dimension d that it is for; by default any.
+    radial : callable, optional
+        Where θ·∇L and f are functions of ρ² = ‖θ‖² alone: ``radial(rho2, parameters)``, compiled
+        likewise, returns the two numbers θ·∇L and f. The radial rung needs it unless the landscape
+        is flat. A path whose `radial` raises an exception or returns no f >= 0 fails.
 
     Raises
     ------
@@ -65,14 +69,17 @@ class Landscape:
     measure: Callable[..., Any] | None = None
     in_lanes: Callable[..., Any] | None = None
     dim: int | None = None
+    radial: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("gradient", "measure"):
+        for name in ("gradient", "measure", "radial"):
             function = getattr(self, name)
             if function is not None and not _is_compiled(function):
                 raise ParameterError(name, function, "a function compiled with numba.njit")
         if self.measure is not None and self.gradient is None:
             raise ParameterError("measure", self.measure, "left out without a gradient")
+        if self.radial is not None and self.is_flat:
+            raise ParameterError("radial", self.radial, "left out without a gradient")
         allowed = "a one-dimensional array of finite numbers"
         try:
             numbers = np.array(self.parameters, dtype=np.float64)
@@ -153,3 +160,34 @@ def _pointer(gradient: Any, measure: Any, in_lanes: Any, single: bool) -> Any:
         allowed = "compilable for (theta (d,), parameters (n,), out (d,))"
         name = getattr(gradient, "__name__", gradient)
         raise ParameterError("gradient", name, allowed) from error
+
+
+def _forces(radial: Callable[..., Any]) -> Any:
+    def forces(rho2, n, parameters, pull, f):  # type: ignore[no-untyped-def]
+        for lane in range(n):
+            one, other = np.nan, np.nan
+            try:
+                one, other = radial(rho2[lane], parameters)
+            except Exception:  # noqa: BLE001 (all that Numba catches)
+                one = np.nan
+            pull[lane], f[lane] = one, other if other >= 0 else np.nan
+
+    return forces
+
+
+def radial_pointer(landscape: Landscape, single: bool) -> Any:
+    """Compile what a landscape is as a function of ρ², to what the radial kernel takes."""
+    return _radial_pointer(landscape.radial, single)
+
+
+@lru_cache(maxsize=64)
+def _radial_pointer(radial: Any, single: bool) -> Any:
+    number = types.float32 if single else types.float64
+    vector = types.Array(number, 1, "C")
+    signature = types.void(vector, types.int64, vector, vector, vector)
+    try:
+        return pointer(signature, _forces(radial), cache=False)
+    except NumbaError as error:
+        allowed = "compilable for (rho2, parameters (n,)), and return two numbers"
+        name = getattr(radial, "__name__", radial)
+        raise ParameterError("radial", name, allowed) from error

@@ -6,6 +6,7 @@ and in the literature, are in steps and share one signature (`sde_grok.laws.sign
 """
 
 from sde_grok.laws.balance import balanced_radius
+from sde_grok.laws.basin import generalizing_fraction
 from sde_grok.laws.batch_rule import square_root_rule
 from sde_grok.laws.crossover import crossover_steps, direction_averaged_steps
 from sde_grok.laws.exponents import Exponents, exponents, regime
@@ -33,6 +34,7 @@ from sde_grok.laws.margin import (
     loss_at_rest,
     margin_barrier,
     margin_radius,
+    shrinkage_at_loss,
 )
 from sde_grok.laws.matched import matched_steps
 from sde_grok.laws.mean_field import mean_field_steps
@@ -84,6 +86,7 @@ __all__ = [
     "exponents",
     "fit_memorization_radius",
     "generalization_radius",
+    "generalizing_fraction",
     "gradient_flow_law",
     "init_shell_mean",
     "init_shell_quantile",
@@ -125,6 +128,7 @@ __all__ = [
     "regime",
     "ridge_lower_bound",
     "second_moment_lag",
+    "shrinkage_at_loss",
     "square_root_rule",
     "stagewise_law",
     "stationary_variance",

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,7 @@ def lifted_radius(
     return float(simpson(density * rho * rho, x=rho) / simpson(density, x=rho))
 
 
-def _mode(slope: Callable[..., Array], core: float) -> float:
+def _mode(slope: Callable[..., Any], core: float) -> float:
     """Most likely radius, from the rest without noise outwards."""
     far = core
     while slope(far) > 0:
@@ -115,7 +116,7 @@ def _mode(slope: Callable[..., Array], core: float) -> float:
     return float(brentq(slope, core * (1 - 1e-9), far, rtol=1e-14)) if far > core else core
 
 
-def _width(slope: Callable[..., Array], mode: float) -> float:
+def _width(slope: Callable[..., Any], mode: float) -> float:
     """Standard deviation of the radius about its mode, of the Gaussian that fits there."""
     step = 1e-5 * mode
     curvature = float(slope(mode - step) - slope(mode + step)) / (2 * step)

@@ -42,6 +42,7 @@ __all__ = [
     "loss_at_rest",
     "margin_barrier",
     "margin_radius",
+    "shrinkage_at_loss",
 ]
 
 
@@ -214,6 +215,43 @@ def logistic_radius(lam: float, *, rate: float, degree: float, scale: float) -> 
         excess = _excess(lam, _largest(rate, degree, scale, lowest))
         u = differentiable(_logistic_core, _logistic_slopes, excess, p)
     return _power(u / rate, 2 / degree)
+
+
+@elementwise
+def shrinkage_at_loss(loss: float, *, rate: float, degree: float, scale: float) -> float:
+    """Shrinkage λ at which the core of L = c ln(1 + e^{−aρ^h}) has the loss L.
+
+    With u = −ln(e^{L/c} − 1), λ = h c a^{2/h} u^p/(1 + e^u). Beyond it nothing that shrinks to the core
+    reaches this loss.
+
+    Parameters
+    ----------
+    loss : float
+        L > 0, below that of the largest λ with a rest.
+    rate, degree, scale : float
+        As for `logistic_radius`.
+
+    Returns
+    -------
+    float
+        λ in units of loss per squared parameter unit. Arrays broadcast.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range.
+
+    Notes
+    -----
+    Claim `grokking-edge`. Provenance: derived, from stationarity of the mean flow; the inverse of
+    the loss at `logistic_radius`.
+    """
+    rate, degree, scale, p = _checked(rate, degree, scale)
+    lowest = _turning(value_of(p)) if value_of(p) > 0 else 0.0
+    most = value_of(scale) * math.log1p(math.exp(-lowest))
+    loss = number("loss", loss, low=0, open_low=True, high=most)
+    u = -log(expm1(loss / scale))
+    return degree * scale * _power(rate, 2 / degree) * _power(u, p) / (1 + exp(u))
 
 
 def _checked(rate: float, degree: float, scale: float) -> tuple[float, float, float, float]:

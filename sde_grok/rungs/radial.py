@@ -1,18 +1,24 @@
-"""Radial SDE: the squared radius V = ρ² on a flat landscape, in time t = kη.
+"""Radial SDE: the squared radius V = ρ² in time t = kη. On a flat landscape
 
     dV = (d q² − 2γV) dt + 2q √V dB,    dρ = [(d−1) q²/(2ρ) − γρ] dt + q dB,
     γ = λ/s (coupled) or λ (decoupled),    q² = (η/b) σ²/s².
 
 Assumes isotropic noise Σ = σ²I and a preconditioner P ≈ s·I, by default noise-dominated,
-s = σ/√b + ε. Observation 2 and Lemma 2 of arXiv 2606.30388, as reported second-hand.
+s = σ/√b + ε. Where θ·∇L and the noise Σ = f²σ²I are functions of ρ alone, likewise
+
+    dV = [d q² − 2γV − (2/s) θ·∇L] dt + 2q √V dB,
+    dρ = [(d−1) q²/(2ρ) − γρ − θ·∇L/(sρ)] dt + q dB,    q² = (η/b) f²σ²/s²,
+
+with s = fσ/√b + ε unless it is given as a constant. Observation 2 and Lemma 2 of arXiv 2606.30388, as reported second-hand.
 """
 
 import math
 from typing import NamedTuple
 
+from sde_grok.kernels.radial import LocalStep
 from sde_grok.optimizer import Optimizer
 
-__all__ = ["Rates", "Split", "radial_rates", "splitting"]
+__all__ = ["Rates", "Split", "local_step", "radial_rates", "splitting"]
 
 
 class Rates(NamedTuple):
@@ -52,3 +58,30 @@ def splitting(dt: float, *, dim: float, gamma: float, q2: float) -> Split:
     decay = -math.expm1(-x) / x if x > 0 else 1.0  # (1 − e^{−γΔt})/(γΔt)
     noise = math.sqrt(q2 * dt * math.sinh(x) / x if x > 0 else q2 * dt) if q2 > 0 else 0.0
     return Split(shrink=math.exp(-x), grow=(dim - 1) * q2 * dt * decay / 2, noise=noise)
+
+
+def local_step(
+    dt: float,
+    *,
+    dim: float,
+    optimizer: Optimizer,
+    sigma: float,
+    core: float,
+    side: float,
+    s: float | None = None,
+) -> LocalStep:
+    """One time step Δt = `dt` where θ·∇L and f are functions of ρ, up to V* = `core`."""
+    root_batch = math.sqrt(optimizer.batch_size)
+    return LocalStep(
+        half=dt / 2,
+        quarter=dt / 4,
+        root=math.sqrt(dt),
+        others=dim - 1,
+        coupled=optimizer.coupled,
+        decoupled=optimizer.decoupled,
+        spread=math.sqrt(optimizer.eta) * sigma / root_batch,
+        slope=sigma / root_batch if s is None else 0.0,
+        offset=optimizer.eps if s is None else s,
+        core=core,
+        side=side,
+    )
