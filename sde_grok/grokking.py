@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,11 +15,11 @@ from sde_grok.checks import ParameterError, choice, integer, number
 from sde_grok.escape import chunk_size, provenance_of
 from sde_grok.escape_times import EscapeTimes, Status
 from sde_grok.geometry import Geometry
-from sde_grok.kernels.outcome import GROK, MEMORY, PEAK
+from sde_grok.kernels.outcome import GROK, MEMORY, PEAK, Threshold
 from sde_grok.landscapes import Landscape
 from sde_grok.noise import Noise
 from sde_grok.optimizer import Optimizer
-from sde_grok.paths import Losses, check_time_step, default_lanes, empty_outcome, path_kernel
+from sde_grok.paths import Stops, check_time_step, default_lanes, empty_outcome, path_kernel
 from sde_grok.problem import Numerics, Problem
 from sde_grok.runner import Progress, available_threads, run_paths
 
@@ -114,8 +115,10 @@ def simulate_grokking(
     *,
     rho_start: float,
     dim: int,
-    train_loss: float,
-    test_loss: float,
+    train_loss: float | None = None,
+    test_loss: float | None = None,
+    rho_shell: float | None = None,
+    rho_core: float | None = None,
     system: Coordinates,
     n_paths: int,
     max_steps: int,
@@ -129,7 +132,7 @@ def simulate_grokking(
     """Simulate paths until they have memorized and generalized.
 
     A path starts as in `simulate_escape`, uniformly on a sphere, with moments at their mean-field
-    values. Losses are looked at before each time step.
+    values. Losses and radii are looked at before each time step.
 
     Parameters
     ----------
@@ -138,13 +141,17 @@ def simulate_grokking(
     noise : IsotropicNoise, DiagonalNoise or DenseNoise
         Covariance Σ of one example's gradient where the landscape's factor f is 1.
     landscape : Landscape
-        With losses.
+        With losses, unless radii take their place.
     rho_start : float
         Radius of the init shell, > 0.
     dim : int
         Dimension d.
-    train_loss, test_loss : float
-        Losses at which a path has memorized, and generalized.
+    train_loss, test_loss : float, optional
+        Losses at which a path has memorized, and generalized. On a margin z these are thresholds on
+        z: those of `sde_grok.landscapes.loss_at_margin`.
+    rho_shell, rho_core : float, optional
+        Radii in place of either: a path has memorized where its norm passes `rho_shell`, from the
+        side on which it starts, and generalized once it is within `rho_core` from then on.
     system : {"discrete", "joint", "reduced"}
         Rung of the ladder.
     n_paths : int
@@ -172,13 +179,12 @@ def simulate_grokking(
     Raises
     ------
     ParameterError
-        If a parameter is out of range, or the landscape has no losses.
+        If a parameter is out of range, the landscape has no losses, or not one of loss and radius is
+        given for each of the two times.
     Interrupted
         On Ctrl-C.
     """
     began = time.perf_counter()
-    if not landscape.has_losses:
-        raise ParameterError("landscape", landscape.name, "one with losses: give it a measure")
     choice("system", system, get_args(Coordinates))
     start = number("rho_start", rho_start, low=0, open_low=True)
     problem = Problem(
@@ -203,10 +209,16 @@ def simulate_grokking(
         lanes=default_lanes(problem),
         keep_end_state=False,
     )
-    losses = Losses(number("train_loss", train_loss), number("test_loss", test_loss), pinned)
+    stops = Stops(
+        _threshold("train_loss", train_loss, "rho_shell", rho_shell, problem),
+        _threshold("test_loss", test_loss, "rho_core", rho_core, problem),
+        pinned,
+    )
+    if pinned and not stops.memorized.side == stops.generalized.side == 0:
+        raise ParameterError("pinned", True, "False with a threshold on the radius")
     outcome = empty_outcome(problem, numerics, staged=True)
     run_paths(
-        path_kernel(problem, numerics, losses),
+        path_kernel(problem, numerics, stops),
         outcome,
         chunk=chunk_size(numerics),
         threads=numerics.threads,
@@ -223,8 +235,29 @@ def simulate_grokking(
         max_steps=numerics.max_steps,
         path_steps=int(outcome.steps.sum()),
         wall_seconds=time.perf_counter() - began,
-        provenance={**provenance_of(problem, numerics), **losses._asdict()},
+        provenance={
+            **provenance_of(problem, numerics),
+            "train_loss": train_loss, "test_loss": test_loss,
+            "rho_shell": rho_shell, "rho_core": rho_core, "pinned": pinned,
+        },
     )
+
+
+def _threshold(
+    of_loss: str, loss: float | None, of_radius: str, radius: float | None, problem: Problem
+) -> Threshold:
+    """A threshold on the loss or on the radius, the shell's from the side of the start."""
+    if (loss is None) == (radius is None):
+        value = loss if radius is None else [loss, radius]
+        raise ParameterError(of_loss, value, f"one of {of_loss} and {of_radius}")
+    if radius is None:
+        if not problem.landscape.has_losses:
+            allowed = "one with losses: give it a measure, or radii in place of losses"
+            raise ParameterError("landscape", problem.landscape.name, allowed)
+        return Threshold(number(of_loss, loss), 0.0, 0.0)
+    rho = number(of_radius, radius, low=0, open_low=True)
+    outwards = of_radius == "rho_shell" and rho > problem.geometry.rho_start
+    return Threshold(math.inf, -1.0 if outwards else 1.0, rho * rho)
 
 
 def _stage(stages: Array, first: int, dt: float) -> Stage:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sde_grok.checks import ParameterError, number
 from sde_grok.kernels import radial
 from sde_grok.kernels.coordinates import coordinate_kernel
-from sde_grok.kernels.outcome import LANE_GROUP, PENDING, STAGE_FIELDS, Key, Outcome
+from sde_grok.kernels.outcome import LANE_GROUP, PENDING, STAGE_FIELDS, Key, Outcome, Threshold
 from sde_grok.kernels.sweeps import Coefficients
 from sde_grok.landscapes.landscape import lanes_pointer, radial_pointer
 from sde_grok.laws.limits import law_limit
@@ -26,7 +26,7 @@ from sde_grok.rungs.radial import local_step, splitting
 
 __all__ = [
     "Kernel",
-    "Losses",
+    "Stops",
     "check_time_step",
     "default_lanes",
     "default_time_step",
@@ -109,12 +109,15 @@ def check_time_step(problem: Problem, dt: float) -> None:
             raise ParameterError("dt", dt, allowed)
 
 
-class Losses(NamedTuple):
-    """Losses at which a path has memorized, and generalized; whether its norm is pinned until then."""
+class Stops(NamedTuple):
+    """Where a path has memorized, and generalized; whether its norm is pinned until then."""
 
-    train: float
-    test: float
+    memorized: Threshold
+    generalized: Threshold
     pinned: bool = False
+
+
+NOWHERE = Threshold(-math.inf, 0.0, 0.0)
 
 
 def empty_outcome(problem: Problem, numerics: Numerics, *, staged: bool = False) -> Outcome:
@@ -131,13 +134,13 @@ def empty_outcome(problem: Problem, numerics: Numerics, *, staged: bool = False)
     )
 
 
-def path_kernel(problem: Problem, numerics: Numerics, losses: Losses | None = None) -> Kernel:
+def path_kernel(problem: Problem, numerics: Numerics, stops: Stops | None = None) -> Kernel:
     """Kernel of the problem's rung, as `run_paths` wants it.
 
-    With `losses` these end a path, not its radius; not on the radial rung, which has none.
+    With `stops` these end a path, not its radius; not on the radial rung, which has none.
     """
     if problem.system != "radial":
-        return _coordinate_paths(problem, numerics, losses)
+        return _coordinate_paths(problem, numerics, stops)
     flat = problem.landscape.is_flat
     return _radial_paths(problem, numerics) if flat else _local_paths(problem, numerics)
 
@@ -210,7 +213,7 @@ def _local_paths(problem: Problem, numerics: Numerics) -> Kernel:
     return run
 
 
-def _coordinate_paths(problem: Problem, numerics: Numerics, losses: Losses | None) -> Kernel:
+def _coordinate_paths(problem: Problem, numerics: Numerics, stops: Stops | None) -> Kernel:
     optimizer, geometry, dtype = problem.optimizer, problem.geometry, numerics.dtype
     _check_memory(problem, numerics)
     c = _coefficients(problem, numerics)
@@ -224,9 +227,9 @@ def _coordinate_paths(problem: Problem, numerics: Numerics, losses: Losses | Non
     gradient = lanes_pointer(landscape, numerics.precision == "single")
     arrays = [x.astype(dtype) for x in (amplitude, deviation**2, factor, landscape.parameters)]
     amplitude, variance, factor, parameters = arrays
-    kernel = _compiled(problem.system, _room(numerics), losses is not None)
-    core, side = (geometry.rho_core**2, geometry.side) if losses is None else (-1.0, 1.0)
-    train, test, pinned = losses or Losses(-math.inf, -math.inf)
+    kernel = _compiled(problem.system, _room(numerics), stops is not None)
+    core, side = (geometry.rho_core**2, geometry.side) if stops is None else (-1.0, 1.0)
+    learned, general, pinned = stops or Stops(NOWHERE, NOWHERE)
     key, last = _key(numerics.seed), _looks(numerics)
     log_betas = tuple(
         math.log(beta) if beta > 0 else -math.inf for beta in (optimizer.beta1, optimizer.beta2)
@@ -239,8 +242,8 @@ def _coordinate_paths(problem: Problem, numerics: Numerics, losses: Losses | Non
             core,
             side,
             last,
-            train,
-            test,
+            learned,
+            general,
             pinned,
             problem.correct_bias,
             log_betas,

@@ -158,14 +158,19 @@ def stages(
     factor: np.ndarray,
     gradient: Callable[[np.ndarray], np.ndarray],
     measure: Callable[[np.ndarray], tuple[float, float, float]],
-    losses: tuple[float, float],
+    losses: tuple[float | None, float | None],
     *,
+    radii: tuple[float | None, float | None] = (None, None),
     seed: int,
     path: int,
     max_steps: int,
     pinned: bool = False,
 ) -> dict[str, tuple[float, float, float]]:
-    """Time, ρ² and mean √v at memorization, at the norm peak after it, and at generalization."""
+    """Time, ρ² and mean √v at memorization, at the norm peak after it, and at generalization.
+
+    By the losses, or by the radii in place of those that are None.
+    """
+    shell, core = radii
     F, dim = factor / math.sqrt(o.batch_size), len(factor)
     direction = normals(seed, START, path, 0, dim)
     theta, found = rho_start * direction / np.linalg.norm(direction), {}
@@ -177,11 +182,18 @@ def stages(
             m, v = h, h**2 + variance
         rho2 = rho_start**2 if pinned else float(theta @ theta)  # or rounding made peaks
         here = (k, rho2, float(np.sqrt(v).mean()))
-        if train <= losses[0]:
+        if losses[0] is not None:
+            learned = train <= losses[0]
+        elif shell > rho_start:
+            learned = rho2 >= shell**2
+        else:
+            learned = rho2 <= shell**2
+        if learned:
             found.setdefault("memorized", here)
         if "memorized" in found and here[1] > found.get("peak", (0, -1.0))[1]:
             found["peak"] = here
-        if test <= losses[1]:
+        in_core = losses[1] is None and "memorized" in found and rho2 <= core**2
+        if in_core or (losses[1] is not None and test <= losses[1]):
             found.setdefault("generalized", here)
         if {"memorized", "generalized"} <= set(found):
             break

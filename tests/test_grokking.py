@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 from numba import njit
 
-from sde_grok import DiagonalNoise, IsotropicNoise, Landscape, Optimizer, ParameterError
+from sde_grok import (
+    DiagonalNoise,
+    Geometry,
+    IsotropicNoise,
+    Landscape,
+    Optimizer,
+    ParameterError,
+    simulate_escape,
+)
 from sde_grok.escape_times import Status
 from sde_grok.grokking import simulate_grokking
-from sde_grok.landscapes import circuits, margin, quadratic
+from sde_grok.landscapes import FLAT, circuits, loss_at_margin, margin, quadratic
 
 SYSTEMS = ["discrete", "joint", "reduced"]
 DIMS, TRAIN, TEST = (3, 4), (1.0, 3.0), (-2.0, 3.0)
@@ -73,6 +81,64 @@ def test_a_pinned_norm_equals_naive(system):
     assert (found.memorized.steps > 0).any()
 
 
+RADII = {  # from inside and outside of the shell; a core within the start, and around it
+    "shell from inside": {"rho_start": 0.5, "train_loss": None, "rho_shell": 0.7},
+    "shell from outside": {"rho_start": 1.4, "train_loss": None, "rho_shell": 1.38},
+    "core": {"rho_start": 0.5, "test_loss": None, "rho_core": 0.9},
+    "both": {
+        "rho_start": 1.4,
+        "train_loss": None,
+        "rho_shell": 1.39,
+        "test_loss": None,
+        "rho_core": 1.35,
+    },
+}
+
+
+@pytest.mark.parametrize("settings", RADII.values(), ids=RADII)
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_radii_in_place_of_losses_equal_naive(system, settings):
+    found = compare(system, "coupled", "residual", "logistic", **settings)
+    assert (found.memorized.steps > 0).any()
+    if "rho_core" in settings:
+        assert (found.generalized.steps >= found.memorized.steps).any()
+        assert np.all(found.generalized.rho2[np.isfinite(found.generalized.rho2)] <= 1.35**2)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_radii_need_no_losses(system):
+    """On the flat landscape a path passes a shell, then a core, as an escape does."""
+    given = {"train_loss": None, "test_loss": None, "rho_shell": 1.9, "rho_core": 1.5}
+    found = simulate(system, FLAT, rho_start=2.0, max_steps=5000, **given)
+    assert np.all(found.status == Status.HIT)
+    escaped = simulate_escape(
+        Optimizer(**OPTIMIZER),
+        Geometry(rho_start=2.0, rho_core=1.5, dim=7),
+        DiagonalNoise(SIGMAS),
+        system=system,
+        n_paths=12,
+        max_steps=5000,
+        seed=3,
+        dt=1.0,
+    )
+    np.testing.assert_array_equal(found.generalized.steps, escaped.steps)
+    assert np.all(found.memorized.rho2 <= 1.9**2)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_thresholds_on_the_margin_are_those_on_its_loss(form):
+    found = simulate(
+        "joint",
+        margin(7, 2.0, form=form, scale=1.5),
+        train_loss=loss_at_margin(1.0, scale=1.5, form=form),
+        test_loss=loss_at_margin(2.0, scale=1.5, form=form),
+    )
+    z = [2.0 * stage.rho2**1.5 for stage in (found.memorized, found.generalized)]
+    assert np.all(z[0] >= 1.0)
+    assert np.all(z[1] >= 2.0)
+    assert np.all(z[0] < 1.2)
+
+
 def compare(system, decay, noise, form, **settings):
     """Run both and compare path by path; return the result."""
     landscape, gradient, measure = formulas(form, noise)
@@ -85,7 +151,8 @@ def compare(system, decay, noise, form, **settings):
             np.diag(SIGMAS),
             gradient,
             measure,
-            (0.3, 0.2),
+            (settings.get("train_loss", 0.3), settings.get("test_loss", 0.2)),
+            radii=(settings.get("rho_shell"), settings.get("rho_core")),
             seed=3,
             path=path,
             max_steps=400,
@@ -196,6 +263,11 @@ def test_what_diverges_fails():
         ({"system": "radial"}, "system"),
         ({"rho_start": 0.0}, "rho_start"),
         ({"train_loss": math.nan}, "train_loss"),
+        ({"train_loss": None}, "train_loss"),
+        ({"rho_shell": 1.0}, "train_loss"),
+        ({"test_loss": None}, "test_loss"),
+        ({"test_loss": None, "rho_core": 0.0}, "rho_core"),
+        ({"test_loss": None, "rho_core": 1.0, "pinned": True}, "pinned"),
         ({"dim": 0}, "dim"),
         ({"dim": 8, "noise": IsotropicNoise(1.0)}, "dim"),
     ],

@@ -201,15 +201,23 @@ def _note(stages, lane, stage, steps, rho2, S):
 
 
 @inlined
+def _reached(threshold, loss, rho2):
+    return loss <= threshold.loss and threshold.side * (rho2 - threshold.rho2) <= 0.0
+
+
+@inlined
 def _watch(stages, measured, S, steps, rho2, n, learned, general):
     """Note where paths memorize, are largest from then on, and generalize; tell if any did both."""
     any_ended = False
     for lane in range(n):
-        if math.isnan(stages[lane, MEMORY]) and measured[LOSS, lane] <= learned:
+        if math.isnan(stages[lane, MEMORY]) and _reached(learned, measured[LOSS, lane], rho2[lane]):
             _note(stages, lane, MEMORY, steps[lane], rho2[lane], S)
-        if not math.isnan(stages[lane, MEMORY]) and not stages[lane, PEAK + 1] >= rho2[lane]:
+        memorized = not math.isnan(stages[lane, MEMORY])
+        if memorized and not stages[lane, PEAK + 1] >= rho2[lane]:
             _note(stages, lane, PEAK, steps[lane], rho2[lane], S)
-        if math.isnan(stages[lane, GROK]) and measured[TEST, lane] <= general:
+        # A small start is inside the core, which counts as reached from the shell alone.
+        first = math.isnan(stages[lane, GROK]) and (memorized or general.side == 0.0)
+        if first and _reached(general, measured[TEST, lane], rho2[lane]):
             _note(stages, lane, GROK, steps[lane], rho2[lane], S)
         any_ended = any_ended or not (
             math.isnan(stages[lane, MEMORY]) or math.isnan(stages[lane, GROK])
@@ -256,9 +264,8 @@ def first_passage(
         +1 if the core is passed from outside, −1 from inside.
     last : int
         Censoring time in steps.
-    learned, general : float
-        Losses at which a path has memorized and generalized; it ends with both, if these STAGES are
-        watched.
+    learned, general : Threshold
+        Where a path has memorized and generalized; it ends with both, if these STAGES are watched.
     pinned : bool
         Set the norm back to that of the start after each step, if these STAGES are watched.
     correct_bias : bool

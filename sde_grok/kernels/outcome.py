@@ -24,6 +24,7 @@ __all__ = [
     "TEST",
     "Key",
     "Outcome",
+    "Threshold",
     "whole_groups",
 ]
 
@@ -55,6 +56,17 @@ class Outcome(NamedTuple):
     rho2: np.ndarray
     state: np.ndarray
     stages: np.ndarray
+
+
+class Threshold(NamedTuple):
+    """What a path must come to: a loss of at most `loss`, and side·(ρ² − rho2) <= 0.
+
+    An infinite loss, or a side of 0, asks for nothing.
+    """
+
+    loss: float
+    side: float
+    rho2: float
 
 
 class Key(NamedTuple):

@@ -23,7 +23,7 @@ from sde_grok.kernels.jit import inlined
 from sde_grok.kernels.outcome import LOSS, NOISE, TEST
 from sde_grok.landscapes.landscape import Landscape
 
-__all__ = ["circuits", "margin", "two_circuits"]
+__all__ = ["circuits", "loss_at_margin", "margin", "two_circuits"]
 
 FORMS = ("exponential", "logistic")
 NOISES = ("constant", "loss", "residual")
@@ -121,6 +121,31 @@ def circuits(
     ]
     parameters = np.array([*numbers, *np.cumsum(sizes), *rates, *seen], np.float64)
     return Landscape("circuits", parameters=parameters, in_lanes=_in_lanes, dim=sum(sizes))
+
+
+def loss_at_margin(margin: float, *, scale: float = 1.0, form: str = "logistic") -> float:
+    """Loss C ℓ(z) at the margin z, so that thresholds can be stated by margins.
+
+    Parameters
+    ----------
+    margin : float
+        z.
+    scale, form :
+        As of `circuits`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range.
+    """
+    z = number("margin", margin)
+    size = number("scale", scale, low=0, open_low=True)
+    logistic = choice("form", form, FORMS) == "logistic"
+    return size * float(np.logaddexp(0.0, -z) if logistic else np.exp(-z))
 
 
 @inlined
