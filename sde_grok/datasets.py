@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CELL",
+    "STAGES",
     "VARIABLES",
     "Variable",
     "attributes",
@@ -108,6 +109,23 @@ VARIABLES = {
         ("snapshot", "parameter"), "1", "all parameters in half precision, clipped, or a sketch"
     ),
 }
+
+STAGES = {
+    "t_mem": Variable((), "steps", "memorization: first time step, train loss low enough"),
+    "rho2_mem": Variable((), "1", "squared norm at t_mem"),
+    "mean_sqrt_v_mem": Variable((), "nats", "mean over the parameters of Adam's √v at t_mem"),
+    "t_peak": Variable((), "steps", "norm peak: largest rho2 from t_mem to the end of the path"),
+    "rho2_peak": Variable((), "1", "squared norm at t_peak"),
+    "mean_sqrt_v_peak": Variable((), "nats", "mean over the parameters of Adam's √v at t_peak"),
+    "t_grok": Variable((), "steps", "grokking: first time step, test loss low enough"),
+    "rho2_grok": Variable((), "1", "squared norm at t_grok"),
+    "mean_sqrt_v_grok": Variable((), "nats", "mean over the parameters of Adam's √v at t_grok"),
+    "escape_steps": Variable(
+        (), "steps", "t_grok - t_mem, or the end less t_mem, or if that is nan the end; nan failed"
+    ),
+    "status": Variable((), "1", "0 memorized and grokked, 1 censored, 2 failed, 3 not run yet"),
+}
+"""Variables of paths on a landscape, where losses end a path rather than radii or accuracies."""
 
 
 def attributes(name: str) -> dict[str, Any]:

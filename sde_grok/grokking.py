@@ -237,8 +237,11 @@ def simulate_grokking(
         wall_seconds=time.perf_counter() - began,
         provenance={
             **provenance_of(problem, numerics),
-            "train_loss": train_loss, "test_loss": test_loss,
-            "rho_shell": rho_shell, "rho_core": rho_core, "pinned": pinned,
+            "train_loss": train_loss,
+            "test_loss": test_loss,
+            "rho_shell": rho_shell,
+            "rho_core": rho_core,
+            "pinned": pinned,
         },
     )
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
-from sde_grok.checks import ParameterError, number
+from sde_grok.checks import ParameterError, integer, number
 
-__all__ = ["DenseNoise", "DiagonalNoise", "IsotropicNoise", "Noise"]
+__all__ = ["DenseNoise", "DiagonalNoise", "IsotropicNoise", "Noise", "broad_noise"]
 
 Array = NDArray[np.float64]
+GOLDEN = (5**0.5 - 1) / 2  # the fraction of φ, of whose multiples the fractions are the most even
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,39 @@ class DenseNoise:
 
 
 Noise = IsotropicNoise | DiagonalNoise | DenseNoise
+
+
+def broad_noise(dim: int, *, sigma: float, spread: float) -> DiagonalNoise:
+    """σᵢ = σ exp(s zᵢ), lognormal over the coordinates: σ is their median, s the deviation of ln σᵢ.
+
+    zᵢ = Φ⁻¹({iφ}), i = 1 … d, with φ the golden ratio: normal quantiles in an order in which any
+    block of coordinates has its even share of them. Nothing is drawn.
+
+    Parameters
+    ----------
+    dim : int
+        Dimension d >= 1.
+    sigma : float
+        σ >= 0, in units of loss per parameter.
+    spread : float
+        s >= 0; with 0 the noise is isotropic.
+
+    Returns
+    -------
+    DiagonalNoise
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range, or a σᵢ is not finite.
+    """
+    i = np.arange(1, integer("dim", dim, low=1, high=2**31) + 1)
+    z = ndtri(np.mod(i * GOLDEN, 1.0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        sigmas = number("sigma", sigma, low=0) * np.exp(number("spread", spread, low=0) * z)
+    if not np.all(np.isfinite(sigmas)):
+        raise ParameterError("spread", spread, "such that all σᵢ are finite")
+    return DiagonalNoise(sigmas)
 
 
 def _finite(field: str, value: Any, *, ndim: int, low: float) -> Array:

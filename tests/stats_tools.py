@@ -13,7 +13,7 @@ from typing import NamedTuple
 from scipy.stats import norm
 
 ALPHA_SUITE = 0.01
-COMPARISONS = 170
+COMPARISONS = 176
 ALPHA = ALPHA_SUITE / COMPARISONS
 Z = float(norm.isf(ALPHA / 2))
 

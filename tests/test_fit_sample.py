@@ -141,9 +141,13 @@ def test_cells_differ_in_settings_but_not_in_seeds():
 
 def test_cells_differ_in_every_parameter_of_a_simulation():
     pytest.importorskip("zarr")
+    from sde_grok.landscapes import OF_SCALARS  # noqa: PLC0415
     from sde_grok.scans.cell import NAMES  # noqa: PLC0415
+    from sde_grok.scans.landscape_cell import names_of  # noqa: PLC0415
 
     assert set(NAMES) <= {*AXES, *SETTINGS}
+    for landscape in OF_SCALARS:
+        assert set(names_of(landscape)) <= {*AXES, *SETTINGS}
     for name, (one, other) in {"dt": (0.01, 0.5), "direction": ("inward", "outward")}.items():
         frame = pd.concat([runs(**{name: one}), runs(**{name: other})])
         assert len(set(sample(frame, response="t_mem").cell)) == 2

@@ -89,6 +89,7 @@ SAME_EPS = [(Point(1e-2, 100), Point(2e-3, 4))]
 # Two circuits, degree h, noise as the loss.
 DIMS, RATES, DEGREE = (56, 8), (0.32, 9.3), 2.5
 ETAS, BATCHES = (3e-4, 1e-3, 3e-3), (1, 10, 100, 1000, 10_000)
+LITTLE = 0.11  # of ησ/√b, for the series
 LAMS = (1e-4, 1e-3, 1e-2, 1e-1)
 LINEAR = (
     0.1  # part by which slopes of ln ρ_M² in λ may differ: λ up to a tenth of the residual's pull
@@ -136,6 +137,32 @@ def expected(law, bowl: Bowl, point: Point, x2: Array) -> Array:
             batch_size=point.batch_size,
         )
     )
+
+
+def coefficients(law, bowl: Bowl, seen: Mapping[Point, Array], x2: Array) -> list[Comparison]:
+    """c₁ and c₂ fitted to what noise adds to ρ_M², beside those of the same fit to the law.
+
+    Both are of the points with ησ/√b <= 0.1: what the series leaves out is in both.
+    """
+    points = [p for p in seen if eps(p) <= LITTLE]
+    free = expected(law, bowl, Point(1e-9, 1), x2)  # as good as no noise
+    added = [mean(seen[p] - free) for p in points]
+    of_law = np.array([expected(law, bowl, p, x2).mean() - free.mean() for p in points])
+    x = np.array([[eps(p), eps(p) ** 2] for p in points])
+    weight = 1 / np.array([a.stderr for a in added])
+    fit = np.linalg.pinv(weight[:, None] * x) * weight
+    error = np.sqrt(np.diag(np.linalg.inv((weight[:, None] * x).T @ (weight[:, None] * x))))
+    found = zip(fit @ np.array([a.value for a in added]), error, fit @ of_law, strict=True)
+    lag = max(momentum(bowl, p) * float(free.mean()) for p in points) / LITTLE
+    return [
+        Comparison(
+            f"{name} by fit, n = {bowl.n}",
+            Estimate(float(value), float(stderr)),
+            Estimate(float(of)),
+            allowed=lag / LITTLE**k / abs(float(of)),
+        )
+        for k, (name, (value, stderr, of)) in enumerate(zip(("c₁", "c₂"), found, strict=True))
+    ]
 
 
 def curve(law, bowl: Bowl, x2: Array) -> dict[str, Array]:
@@ -208,6 +235,8 @@ def on_bowls(law, seed: int) -> tuple[list[Comparison], list[Mapping[str, float]
             if system == "discrete":
                 row = {"n": bowl.n, "eta": point.eta, "batch_size": point.batch_size}
                 table.append({**row, "rho2_mem": float(found.mean()), "law": scale})
+        of_adam = {point: seen["discrete", point] for point in POINTS}
+        numeric += coefficients(law, bowl, of_adam, x2)
         for what, pairs in (("η/b", SAME_RATIO), ("η/√b", SAME_EPS)):
             for one, other in pairs:
                 ratio = mean(seen["discrete", one] - seen["discrete", other])

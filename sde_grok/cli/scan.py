@@ -1,4 +1,4 @@
-"""`sde-grok scan`: do every cell of a parameter scan, of simulations or of network runs."""
+"""`sde-grok scan`: do every cell of a parameter scan: escapes, paths on a landscape, network runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sde_grok.cli.app import bar, ended_by_ctrl_c, option
 if TYPE_CHECKING:
     import xarray as xr
 
-    from sde_grok.scans import Scan, ScanProgress
+    from sde_grok.scans import LandscapeScan, Scan, ScanProgress
     from sde_grok.scans.networks import NetworkScan
 
 __all__ = ["scan"]
@@ -57,6 +57,28 @@ def scan(
         batch_size = [25, 100, 400]
         lam = [3e-3, 1e-2, 3e-2]
 
+    With a landscape, paths memorize and generalize: parameters of the landscape and of the losses
+    take the place of the shell and the core, and noise may differ by coordinate.
+
+        landscape = "two_circuits"  # or "margin"
+        paths = 64
+        [base]
+        dim_memorizing = 56
+        dim_generalizing = 8
+        rate_memorizing = 0.32
+        rate_generalizing = 9.3
+        mislead = 10.6
+        noise = "loss"
+        sigma = 4.5                 # median of σᵢ
+        sigma_spread = 2.46         # deviation of ln σᵢ
+        rho_start = 0.81
+        train_loss = 0.02
+        test_loss = 0.1
+        eta = 1e-3
+        batch_size = 200
+        [axes]
+        lam = [0.008, 0.024, 0.073]
+
     With a preset, cells are networks: base and axes are options of `sde-grok train`, and each
     combination is trained from so many seeds.
 
@@ -75,14 +97,14 @@ def scan(
     except ParameterError as error:  # of what the file says: these are no options
         raise typer.BadParameter(str(error), param_hint=str(file)) from None
     if dry_run:
-        if isinstance(plan, scans.Scan):
+        if isinstance(plan, scans.Scan | scans.LandscapeScan):
             print_forecast(plan, workers)
         else:
             print_network_forecast(plan, workers)
         return
     if out is None:
         raise ParameterError("out", None, "given, but for a dry run")
-    unit = "cells" if isinstance(plan, scans.Scan) else "runs"
+    unit = "cells" if isinstance(plan, scans.Scan | scans.LandscapeScan) else "runs"
     with ended_by_ctrl_c(), bar(unit) as show:
 
         def progress(seen: ScanProgress) -> None:
@@ -100,18 +122,22 @@ def scan(
         )
     if isinstance(plan, scans.Scan):
         print_scan(plan, cells, out)
+    elif isinstance(plan, scans.LandscapeScan):
+        print_landscape_scan(plan, cells, out)
     else:
         print_networks(cells, out)
 
 
-def print_forecast(plan: Scan, workers: int | None) -> None:
+def print_forecast(plan: Scan | LandscapeScan, workers: int | None) -> None:
     """Print what a scan is predicted to take."""
+    from sde_grok.scans import Scan  # noqa: PLC0415
     from sde_grok.scans.forecast import forecast  # noqa: PLC0415
 
     seen = forecast(plan, workers)
+    most = "" if isinstance(plan, Scan) else "at most "
     print(
-        f"{seen.n_cells} cells, about {seen.paths:.3g} paths, {duration(seen.seconds)} on this "
-        f"machine, {seen.bytes / 1e6:.3g} MB on disk"
+        f"{seen.n_cells} cells, about {seen.paths:.3g} paths, {most}{duration(seen.seconds)} on "
+        f"this machine, {seen.bytes / 1e6:.3g} MB on disk"
     )
 
 
@@ -165,6 +191,32 @@ def print_scan(plan: Scan, cells: xr.Dataset, out: Path) -> None:
         if missed:
             text = f"{missed} cells have {plan.most_paths} paths and less precision than asked for"
             print(f"warning: {text}", file=sys.stderr)
+
+
+def print_landscape_scan(plan: LandscapeScan, cells: xr.Dataset, out: Path) -> None:
+    """Print what came out on a landscape, in few lines."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    def span(name: str) -> str:
+        return f"{float(cells[name].min()):.4g} … {float(cells[name].max()):.4g}"
+
+    table = Table(title=f"Paths on {plan.landscape}", show_header=False)
+    table.add_row("cells", " × ".join(map(str, plan.shape)) or "1")
+    table.add_row("paths", f"{float(cells['n_paths'].sum()):.6g}")
+    table.add_row("memorized after, steps", span("mean_t_mem"))
+    table.add_row("delay, steps", span("mean_steps"))
+    for event, when in (("mem", "memorized"), ("peak", "largest"), ("grok", "generalized")):
+        table.add_row(f"ρ², {when}", span(f"mean_rho2_{event}"))
+    table.add_row("never memorized, worst", f"{float(cells['unmemorized_fraction'].max()):.2%}")
+    table.add_row("censored, worst", f"{float(cells['censored_fraction'].max()):.2%}")
+    Console().print(table)
+    print(f"kept in {out}")
+    if restricted := int((cells["censored_fraction"] > 0).sum()):
+        text = f"in {restricted} cells paths are censored, and the mean delay is of what was seen"
+        print(f"warning: {text}", file=sys.stderr)
+    if (failed := float(cells["failed_fraction"].max())) > 0:
+        print(f"warning: up to {failed:.2%} of the paths of a cell failed", file=sys.stderr)
 
 
 def print_networks(runs: xr.Dataset, out: Path) -> None:

@@ -29,6 +29,9 @@ OF_NETWORKS = (
 OF_SCANS = (
     *(f.name for kind in (Optimizer, Geometry) for f in fields(kind) if f.name not in AXES),
     *("sigma", "system", "max_steps", "dt"),
+    *("landscape", "dim_memorizing", "dim_generalizing", "rate", "rate_memorizing"),
+    *("rate_generalizing", "mislead", "degree", "scale", "form", "noise", "examples", "teacher"),
+    *("sigma_spread", "train_loss", "test_loss"),
 )
 SETTINGS = tuple(dict.fromkeys((*OF_NETWORKS, *OF_SCANS)))
 """Columns that tell cells apart, beside the axes."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["load_table"]
 
 SETTINGS = ("eta", "lambda", "batch_size")
+RUN_NAMES = {"t_mem": "T_mem", "t_peak": "T_peak", "t_grok": "T_grok"}
 TIMES = ("T_mem", "T_grok", "steps_run", "diverged_at", "escape_steps", "status")
 
 
@@ -108,26 +109,28 @@ def run_table(path: Path) -> pd.DataFrame:
 def path_table(path: Path) -> pd.DataFrame:
     """Rows of simulated paths; those that failed or were not run yet are left out."""
     from sde_grok.escape_times import Status  # noqa: PLC0415
-    from sde_grok.scans.store import labelled, opened, per_path, read  # noqa: PLC0415
+    from sde_grok.scans.store import each_cell  # noqa: PLC0415
 
-    group = opened(path, "r")
-    data, arrays = labelled(group), per_path(group)
-    seeds = data["seed"]  # one a cell
-    names = sorted({str(name) for name in data.coords} - {"path"})
-    cells = {name: data.coords[name].broadcast_like(seeds) for name in names}
-    rows: dict[str, list[Any]] = {name: [] for name in (*names, "escape_steps", "status")}
-    for place in np.ndindex(seeds.shape):
-        times = read(arrays, place)
-        if times is None:
-            continue
-        kept = times.status != Status.FAILED
-        at = dict(zip(seeds.dims, place, strict=True))
-        for name, values in cells.items():
-            rows[name].append(np.repeat(values.isel(at).to_numpy(), kept.sum()))
-        rows["escape_steps"].append(times.steps[kept])
-        rows["status"].append(times.status[kept])
-    columns = {name: np.concatenate(parts or [np.empty(0)]) for name, parts in rows.items()}
-    return imported().DataFrame(columns)
+    rows: dict[str, list[Any]] = {}
+    for cell, paths in each_cell(path):
+        kept = paths.status != Status.FAILED
+        repeated = {name: np.repeat(value, kept.sum()) for name, value in cell.items()}
+        measured = {name: values[kept] for name, values in path_columns(paths).items()}
+        for name, values in (repeated | measured).items():
+            rows.setdefault(name, []).append(values)
+    return imported().DataFrame({name: np.concatenate(parts) for name, parts in rows.items()})
+
+
+def path_columns(paths: Any) -> dict[str, Any]:
+    """What was kept of paths; on a landscape by the names that training runs have.
+
+    There a path is a run with both its times, each censored at the end by itself.
+    """
+    found: dict[str, Any] = paths._asdict()
+    if "t_mem" not in found:
+        return found
+    del found["escape_steps"], found["status"]
+    return {RUN_NAMES.get(n, n): x for n, x in found.items()} | {"steps_run": paths.end_steps}
 
 
 def with_lambda(frame: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -12,7 +12,7 @@ the circuit of the larger a wins from everywhere.
 
 from __future__ import annotations
 
-from scipy.stats import beta
+from scipy.special import betainc
 
 from sde_grok.checks import number
 from sde_grok.laws.elementwise import elementwise
@@ -58,4 +58,4 @@ def generalizing_fraction(
     d_m = number("dim_memorizing", dim_memorizing, low=0, open_low=True)
     d_g = number("dim_generalizing", dim_generalizing, low=0, open_low=True)
     least = 1 / (1 + ratio ** (2 / (degree - 2)))
-    return float(beta(d_g / 2, d_m / 2).sf(least))
+    return float(betainc(d_m / 2, d_g / 2, 1 - least))  # I_{1−x}(b, a) = 1 − I_x(a, b)

@@ -6,11 +6,13 @@ import itertools
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import fields
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from sde_grok.checks import ParameterError, choice, integer, number
+from sde_grok.landscapes import OF_SCALARS
 
 __all__ = ["axes_of", "base_of", "combinations", "plain_values"]
 
@@ -20,6 +22,12 @@ RANGE = "a list of distinct values, or a table with log or linear = [first, last
 WHOLE = {
     *("batch_size", "dim", "max_steps", "embedding", "width", "heads", "hold", "eval_every"),
     *("noise_rank", "snapshot_every", "sketch"),
+    *(
+        name
+        for make in OF_SCALARS.values()
+        for name, parameter in signature(make, eval_str=True).parameters.items()
+        if parameter.annotation is int
+    ),
 }
 FAR = 2**53  # beyond, a float is another number
 

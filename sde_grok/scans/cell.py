@@ -1,11 +1,11 @@
-"""One cell of a scan: from plain parameters to a simulation, its cost, and its escape times."""
+"""One cell of a scan of escapes: from plain parameters to a simulation, its cost, and its times."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sde_grok.checks import ParameterError, integer
+from sde_grok.datasets import VARIABLES
 from sde_grok.escape import LongEscapeWarning, simulate_escape
 from sde_grok.escape_times import EscapeTimes
 from sde_grok.geometry import Geometry
@@ -23,10 +24,10 @@ from sde_grok.noise import IsotropicNoise
 from sde_grok.optimizer import Optimizer
 from sde_grok.paths import check_time_step, default_time_step
 from sde_grok.problem import Problem
+from sde_grok.scans.grid import Parameters
+from sde_grok.scans.kind import Cell, Cost, Kind
 
-__all__ = ["NAMES", "Cell", "Parameters", "Times", "checked", "expected_cost", "simulate"]
-
-Parameters = Mapping[str, Any]
+__all__ = ["ESCAPES", "NAMES", "Times", "checked", "expected_cost", "simulate"]
 
 OF_OPTIMIZER = tuple(f.name for f in fields(Optimizer))
 OF_GEOMETRY = tuple(f.name for f in fields(Geometry))
@@ -36,20 +37,16 @@ MOST_GROWTH = 4
 SPARE = 1.05  # a little more than the error asks for, or a last batch would often follow
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Checked parameters: a problem, its censoring time and its time step in optimizer steps."""
-
-    problem: Problem
-    max_steps: int
-    dt: float
-
-
 class Times(NamedTuple):
     """Escape times of a cell's paths in steps, and their status."""
 
-    steps: NDArray[np.float64]
+    escape_steps: NDArray[np.float64]
     status: NDArray[np.int8]
+
+    @property
+    def end_steps(self) -> NDArray[np.float64]:
+        """When a path ended: when it escaped."""
+        return self.escape_steps
 
 
 def checked(parameters: Parameters) -> Cell:
@@ -81,20 +78,28 @@ def _checked(**parameters: Any) -> Cell:
     return Cell(problem, max_steps, float(dt))
 
 
-class Cost(NamedTuple):
-    """Expected numbers of normals drawn a path, and of paths."""
+def labels(parameters: Parameters) -> dict[str, Any]:
+    """All parameters of a cell but its time step."""
+    cell = checked(parameters)
+    problem = cell.problem
+    return {
+        **vars(problem.optimizer),
+        **vars(problem.geometry),
+        "sigma": vars(problem.noise)["sigma"],
+        "system": problem.system,
+        "max_steps": cell.max_steps,
+    }
 
-    normals: float
-    paths: float
 
-
-def expected_cost(parameters: Parameters, paths: int, precision: float | None, most: int) -> Cost:
+def expected_cost(
+    parameters: Parameters, paths: int, precision: float | None, max_paths: int
+) -> Cost:
     """What a cell is expected to cost, by the laws; the order of cells hangs on it, no result."""
     cell = checked(parameters)
     steps = min(_expected_steps(cell), cell.max_steps)
     width = 1 if cell.problem.system == "radial" else cell.problem.geometry.dim
     if precision is not None:
-        paths = min(most, max(paths, math.ceil((_relative_spread(cell) / precision) ** 2)))
+        paths = min(max_paths, max(paths, math.ceil((_relative_spread(cell) / precision) ** 2)))
     return Cost(max(1.0, steps / cell.dt) * width, paths)
 
 
@@ -148,8 +153,8 @@ def simulate(
     seed: int,
     *,
     paths: int,
-    precision: float | None,
-    max_paths: int,
+    precision: float | None = None,
+    max_paths: int | None = None,
     threads: int,
     check: Callable[[], None] | None = None,
 ) -> Times:
@@ -178,14 +183,15 @@ def simulate(
         return Times(result.steps, result.status)
 
     times = more(0, paths)
-    while precision is not None and len(times.steps) < max_paths:
+    most = paths if max_paths is None else max_paths
+    while precision is not None and (n := len(times.status)) < most:
         growth = _growth(times, precision)
         if growth <= 1:
             break
-        n = len(times.steps)
-        added = more(n, min(math.ceil(growth * n), max_paths) - n)
+        added = more(n, min(math.ceil(growth * n), most) - n)
         times = Times(
-            np.concatenate([times.steps, added.steps]), np.concatenate([times.status, added.status])
+            np.concatenate([times.escape_steps, added.escape_steps]),
+            np.concatenate([times.status, added.status]),
         )
     return times
 
@@ -203,3 +209,37 @@ def _growth(times: Times, precision: float) -> float:
         return MOST_GROWTH
     excess = (mean.stderr / mean.value / precision) ** 2
     return 1.0 if excess <= 1 else min(MOST_GROWTH, SPARE * excess)
+
+
+def summarized(times: Times) -> dict[str, float]:
+    """Numbers of a cell."""
+    found = EscapeTimes(*times)
+    mean = found.mean
+    return {
+        "n_paths": found.n_paths,
+        "mean_steps": mean.value,
+        "stderr_steps": mean.stderr,
+        "censored_fraction": found.censored_fraction,
+        "failed_fraction": found.failed_fraction,
+    }
+
+
+ESCAPES = Kind(
+    checked=checked,
+    labels=labels,
+    expected_cost=expected_cost,
+    simulate=simulate,
+    paths=Times,
+    variables={name: VARIABLES[name] for name in Times._fields},
+    summary={
+        "n_paths": ("1", "number of paths; 0 if the cell is not there"),
+        "mean_steps": (
+            "steps",
+            "mean escape time; restricted to what was seen, if paths are censored",
+        ),
+        "stderr_steps": ("steps", "standard error of mean_steps"),
+        "censored_fraction": ("1", "part of the paths that had not escaped"),
+        "failed_fraction": ("1", "part of the paths that became non-finite"),
+    },
+    summarized=summarized,
+)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sde_grok.checks import ParameterError
 from sde_grok.folders import NETWORKS, SCAN, alone
-from sde_grok.scans.plan import Scan
+from sde_grok.scans.grid import Grid
 from sde_grok.scans.pool import Task, executor, run_all
 from sde_grok.scans.simulations import Simulations
 from sde_grok.scans.store import open_cells
@@ -16,7 +16,9 @@ from sde_grok.scans.store import open_cells
 if TYPE_CHECKING:
     import xarray as xr
 
+    from sde_grok.scans.landscapes import LandscapeScan
     from sde_grok.scans.networks import NetworkScan
+    from sde_grok.scans.plan import Scan
 
 __all__ = ["ScanInterrupted", "ScanProgress", "open_scan", "scan"]
 
@@ -55,7 +57,7 @@ def kept(progress: ScanProgress, out: Path) -> str:
 
 
 def scan(
-    plan: Scan | NetworkScan,
+    plan: Scan | LandscapeScan | NetworkScan,
     *,
     out: Path,
     workers: int | None = None,
@@ -66,7 +68,7 @@ def scan(
 
     Parameters
     ----------
-    plan : Scan or NetworkScan
+    plan : Scan, LandscapeScan or NetworkScan
         The cells; of networks, each run is one.
     out : Path
         Folder to keep the cells in, each as soon as it ends: scan.zarr, or runs.zarr as
@@ -151,9 +153,9 @@ class Work(Protocol):
     def finish(self) -> xr.Dataset: ...
 
 
-def kind_of(plan: Scan | NetworkScan) -> Any:
+def kind_of(plan: Scan | LandscapeScan | NetworkScan) -> Any:
     """What does the work of a plan; what networks need is loaded for them alone."""
-    if isinstance(plan, Scan):
+    if isinstance(plan, Grid):
         return Simulations
     from sde_grok.scans.networks import Trainings  # noqa: PLC0415
 

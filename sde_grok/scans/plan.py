@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sde_grok.checks import ParameterError, choice, file_bytes, integer, number
-from sde_grok.scans.axes import axes_of, base_of, combinations, plain_values
-from sde_grok.scans.cell import NAMES, Parameters, checked
+from sde_grok.scans.axes import axes_of, base_of
+from sde_grok.scans.cell import ESCAPES, NAMES, checked
+from sde_grok.scans.grid import MOST_PATHS, Grid
+from sde_grok.scans.landscapes import LandscapeScan
 
 if TYPE_CHECKING:
     from sde_grok.scans.networks import NetworkScan
 
 __all__ = ["Scan", "read_scan"]
 
-MOST_PATHS = 10**8  # of a cell, which is in memory as a whole
 # Fewer stop too often where the error is underestimated by chance: from 2 on, of exponential times to
 # 3 %, the error that is left was 5.4 times that which was asked for; from 16 on, 1.0.
 FIRST_PATHS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scan:
+class Scan(Grid):
     """Escapes to simulate: one cell for each combination of the swept parameters.
 
     Parameters
@@ -66,6 +64,8 @@ class Scan:
     max_paths: int | None = None
     seed: int = 0
 
+    kind: ClassVar = ESCAPES
+
     def __post_init__(self) -> None:
         base = base_of(self.base, NAMES)
         low = FIRST_PATHS if self.precision is not None else 1
@@ -99,40 +99,15 @@ class Scan:
         return self.paths if self.max_paths is None else self.max_paths
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Cells along each dimension."""
-        sizes = tuple(len(values) for values in self.axes.values())
-        return sizes[:1] if self.combine == "paired" else sizes
-
-    @property
-    def dims(self) -> tuple[str, ...]:
-        """Dimensions of the cells: the axes, or "cell" if they are paired."""
-        paired = self.combine == "paired" and len(self.axes) > 0
-        return ("cell",) if paired else tuple(self.axes)
-
-    @property
-    def n_cells(self) -> int:
-        """Number of cells."""
-        return math.prod(self.shape)
-
-    def cells(self) -> list[Parameters]:
-        """Parameters of all cells, the last axis fastest."""
-        return [{**self.base, **cell} for cell in combinations(self.axes, self.combine)]
-
-    def seed_of(self, cell: Parameters) -> int:
-        """Seed of a cell, by what it is rather than where."""
-        text = json.dumps([self.seed, sorted(cell.items())], ensure_ascii=True)
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, by parameter; what `Scan` takes."""
-        return plain_values(self)
+    def how(self) -> dict[str, Any]:
+        """How many paths a cell gets; what `ESCAPES.simulate` takes."""
+        return {"paths": self.paths, "precision": self.precision, "max_paths": self.most_paths}
 
 
-def read_scan(path: Path) -> Scan | NetworkScan:
+def read_scan(path: Path) -> Scan | LandscapeScan | NetworkScan:
     """Read a scan from a TOML file: its keys are the parameters of `Scan`.
 
-    With a `preset`, they are those of `NetworkScan`.
+    With a `landscape`, they are those of `LandscapeScan`, with a `preset` those of `NetworkScan`.
 
     Raises
     ------
@@ -145,7 +120,7 @@ def read_scan(path: Path) -> Scan | NetworkScan:
         found = tomllib.loads(file_bytes("file", path).decode())
     except ValueError as error:  # no UTF-8, no TOML, or an integer of too many digits
         raise ParameterError("file", str(path), f"a TOML file ({error})") from None
-    kind: type[Scan | NetworkScan] = Scan
+    kind: type[Scan | LandscapeScan | NetworkScan] = LandscapeScan if "landscape" in found else Scan
     if "preset" in found:
         from sde_grok.scans.networks import NetworkScan as kind  # noqa: PLC0415
     names = tuple(f.name for f in fields(kind))

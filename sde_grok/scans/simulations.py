@@ -1,4 +1,4 @@
-"""The cells of a scan of escape simulations, as work to be done."""
+"""The cells of a scan of simulations, as work to be done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sde_grok.scans.cell import Times, expected_cost, simulate
+from sde_grok.scans.kind import Paths
+from sde_grok.scans.landscapes import LandscapeScan
 from sde_grok.scans.plan import Scan
 from sde_grok.scans.store import Place, Store, open_cells, summary_of
 from sde_grok.versions import versions
@@ -25,7 +26,7 @@ class Simulations:
 
     setup = staticmethod(versions)
 
-    def __init__(self, plan: Scan, out: Path) -> None:
+    def __init__(self, plan: Scan | LandscapeScan, out: Path) -> None:
         self.plan, self.out = plan, out
         self.store = Store(plan, out)
         self.cells = dict(zip(np.ndindex(plan.shape), plan.cells(), strict=True))
@@ -42,30 +43,23 @@ class Simulations:
         """Cells that were found damaged."""
         return self.store.damaged
 
-    def task(self, place: Place, threads: int) -> tuple[Callable[..., Times], dict[str, Any]]:
+    def task(self, place: Place, threads: int) -> tuple[Callable[..., Paths], dict[str, Any]]:
         """What simulates a cell, to be sent to another process."""
         plan, cell = self.plan, self.cells[place]
-        return simulate, {
-            "parameters": dict(cell),
-            "seed": plan.seed_of(cell),
-            "paths": plan.paths,
-            "precision": plan.precision,
-            "max_paths": plan.most_paths,
-            "threads": threads,
-        }
+        one = {"parameters": dict(cell), "seed": plan.seed_of(cell), "threads": threads}
+        return plan.kind.simulate, {**one, **plan.how}
 
-    def put(self, place: Place, times: Times) -> None:
+    def put(self, place: Place, paths: Paths) -> None:
         """Keep a cell."""
-        self.store.put(place, times)
-        self.numbers[place] = summary_of(times)
+        self.store.put(place, paths)
+        self.numbers[place] = summary_of(self.plan.kind, paths)
 
     def finish(self) -> xr.Dataset:
         """Read all cells."""
         return open_cells(self.out, self.numbers)
 
 
-def costs(plan: Scan) -> dict[Place, float]:
+def costs(plan: Scan | LandscapeScan) -> dict[Place, float]:
     """Normals that each cell is expected to draw."""
-    how = (plan.paths, plan.precision, plan.most_paths)
     each = zip(np.ndindex(plan.shape), plan.cells(), strict=True)
-    return {place: math.prod(expected_cost(cell, *how)) for place, cell in each}
+    return {place: math.prod(plan.kind.expected_cost(cell, **plan.how)) for place, cell in each}
