@@ -97,7 +97,8 @@ def test_broad_noise_is_lognormal_about_its_median():
     sigma, spread = 3.0, 1.5
     logs = np.log(broad_noise(10_000, sigma=sigma, spread=spread).sigmas / sigma) / spread
     ranks = np.arange(10_000) + 0.5
-    assert np.all(np.abs(ndtr(np.sort(logs)) * 10_000 - ranks) < 2)
+    off = ndtr(np.sort(logs)) * 10_000 - ranks
+    assert np.all(np.abs(off) < math.log(10_000) / 2)  # as log n; of numbers drawn it is √n
 
 
 @pytest.mark.parametrize("n", [8, 16, 64])
