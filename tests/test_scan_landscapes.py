@@ -103,11 +103,11 @@ def test_broad_noise_is_lognormal_about_its_median():
 
 @pytest.mark.parametrize("n", [8, 16, 64])
 def test_each_block_has_its_share_of_broad_noise(n):
-    """Ranks of the values in a block, over its even shares: within two of n (drawn ones: √n)."""
+    """Ranks of the values in a block, over its even shares: within 2.5 of n = 64 (drawn ones: 8)."""
     logs = np.log(broad_noise(1000, sigma=1.0, spread=1.0).sigmas)
     for first in range(0, 1000 - n, 13):
         below = np.sort(ndtr(logs[first : first + n])) * n
-        assert np.all(np.abs(below - np.arange(n) - 0.5) < 2)
+        assert np.all(np.abs(below - np.arange(n) - 0.5) < 2.5)
 
 
 def test_noise_without_spread_is_isotropic():
