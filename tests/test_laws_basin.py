@@ -50,6 +50,15 @@ def test_the_part_is_that_of_starts_beyond_the_line(ratio):
     assert abs(seen - expected) < 4 * math.sqrt(expected * (1 - expected) / 100_000)
 
 
+def test_far_ratios_are_in_the_range_of_floats():
+    given = {"dim_memorizing": 1, "dim_generalizing": 1}
+    found = generalizing_fraction([1e300, 2.0, 1e-300, 0.1], degree=[3, 2.00001, 3, 2.1], **given)
+    np.testing.assert_array_equal(found[:2], 1.0)
+    # P[x > 1 − y] of Beta(½, ½) is (2/π) asin √y, y = (a_g/a_m)^{2/(h−2)}
+    assert found[3] == pytest.approx(2 / math.pi * 1e-10, rel=1e-9)
+    assert found[2] == pytest.approx(0.0, abs=1e-299)
+
+
 def test_near_degree_2_the_larger_rate_wins():
     below, above = generalizing_fraction([0.9, 1.1], **{**CIRCUITS, "degree": 2.001})
     assert below < 1e-9
@@ -63,6 +72,12 @@ def test_shrinkage_at_loss_is_the_inverse(lam, degree):
     u = 0.7 * logistic_radius(lam, **given) ** (degree / 2)
     loss = 1.3 * math.log1p(math.exp(-u))
     assert shrinkage_at_loss(loss, **given) == pytest.approx(lam, rel=1e-12)
+
+
+def test_a_loss_at_the_end_of_the_range_of_floats():
+    """λ ≈ h c a^{2/h} u^p L/c, u = −ln(L/c)."""
+    found = shrinkage_at_loss(1e-307, rate=1.0, degree=4.0, scale=1.0)
+    assert found == pytest.approx(4 * math.sqrt(307 * math.log(10)) * 1e-307, rel=1e-12)
 
 
 def test_loss_of_no_rest():

@@ -18,7 +18,7 @@ from sde_grok.datasets import STAGES, VARIABLES
 from sde_grok.escape_times import Status
 from sde_grok.fits import load_table, sample
 from sde_grok.grokking import GrokkingResult, Stage
-from sde_grok.landscapes import OF_SCALARS, circuits, two_circuits
+from sde_grok.landscapes import OF_SCALARS, circuits, margin, two_circuits
 from sde_grok.noise import broad_noise
 from sde_grok.scans import LandscapeScan, Scan, ScanInterrupted, open_scan, read_scan, scan
 from sde_grok.scans.forecast import forecast
@@ -83,6 +83,13 @@ def test_two_circuits_are_circuits():
 def test_what_two_circuits_refuse_is_named_as_it_was_given(name):
     with pytest.raises(ParameterError) as error:
         two_circuits(**CIRCUITS | {name: math.nan})
+    assert error.value.field == name
+
+
+@pytest.mark.parametrize("name", ["dim", "rate", "scale"])
+def test_what_a_margin_refuses_is_named_as_it_was_given(name):
+    with pytest.raises(ParameterError) as error:
+        margin(**{"dim": 4, "rate": 1.0, name: 0})
     assert error.value.field == name
 
 
@@ -171,6 +178,7 @@ BAD = {
     "noise": ({"base": BASE | {"noise": "white"}}, "noise"),
     "sigma": ({"base": BASE | {"sigma": -1}}, "sigma"),
     "spread": ({"base": BASE | {"sigma_spread": -1}}, "sigma_spread"),
+    "too broad": ({"base": BASE | {"sigma_spread": 1e4}}, "sigma_spread"),
     "start": ({"base": BASE | {"rho_start": 0}}, "rho_start"),
     "train loss": ({"base": BASE | {"train_loss": 0}}, "train_loss"),
     "a list": ({"base": BASE | {"test_loss": [0.1]}}, "test_loss"),

@@ -51,10 +51,10 @@ def edges(law, seed: int) -> list[Comparison]:
         expected = float(law(loss, rate=3.0, degree=degree, scale=1.0))
         factors = (1 - 3 * BESIDE, 1 - BESIDE, 1 + BESIDE, 1 + 3 * BESIDE)
         parts = [generalizing(f * expected, degree, loss, system, seed) for f in factors]
-        inside = [f for f, part in zip(factors, parts, strict=True) if part > 0.5]
-        outside = [f for f, part in zip(factors, parts, strict=True) if part <= 0.5]
-        low, high = max(inside, default=0.0), min(outside, default=math.inf)
-        middle = 0.5 * (low + high) if high < math.inf else 2.0
+        inside = len(list(itertools.takewhile(lambda part: part > 0.5, parts)))
+        ends = (0.0, *factors, 2.0)  # and if paths generalize again further out, it is no edge
+        again = any(part > 0.5 for part in parts[inside:])
+        middle = 0.0 if again else 0.5 * (ends[inside] + ends[inside + 1])
         what = f"λ where paths cease to generalize over the law's, h = {degree:g}, L = {loss:g}"
         found.append(
             Comparison(f"{what}, {system} rung", Estimate(middle), Estimate(1.0), allowed=BESIDE)

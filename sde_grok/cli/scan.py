@@ -60,7 +60,7 @@ def scan(
     With a landscape, paths memorize and generalize: parameters of the landscape and of the losses
     take the place of the shell and the core, and noise may differ by coordinate.
 
-        landscape = "two_circuits"  # or "margin"
+        landscape = "two_circuits"  # or "margin", or "linear_student"
         paths = 64
         [base]
         dim_memorizing = 56

@@ -182,7 +182,9 @@ def margin(
     degree, scale, form, noise :
         As of `circuits`.
     """
-    one = circuits([dim], [rate], [rate], degree=degree, scale=scale, form=form, noise=noise)
+    size = [integer("dim", dim, low=1)]
+    rates = [number("rate", rate, low=0, open_low=True)]
+    one = circuits(size, rates, rates, degree=degree, scale=scale, form=form, noise=noise)
     return replace(one, radial=_alone)
 
 

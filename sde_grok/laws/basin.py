@@ -12,7 +12,9 @@ the circuit of the larger a wins from everywhere.
 
 from __future__ import annotations
 
-from scipy.special import betainc
+import math
+
+from scipy.special import betainc, expit
 
 from sde_grok.checks import number
 from sde_grok.laws.elementwise import elementwise
@@ -57,5 +59,5 @@ def generalizing_fraction(
     degree = number("degree", degree, low=2, open_low=True)
     d_m = number("dim_memorizing", dim_memorizing, low=0, open_low=True)
     d_g = number("dim_generalizing", dim_generalizing, low=0, open_low=True)
-    least = 1 / (1 + ratio ** (2 / (degree - 2)))
-    return float(betainc(d_m / 2, d_g / 2, 1 - least))  # I_{1−x}(b, a) = 1 − I_x(a, b)
+    beyond = expit(2 / (degree - 2) * math.log(ratio))  # 1 − x on the line
+    return float(betainc(d_m / 2, d_g / 2, beyond))  # I_{1−x}(b, a) = 1 − I_x(a, b)

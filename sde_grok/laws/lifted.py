@@ -3,16 +3,19 @@
 On L = c ℓ(u), ℓ = e^{−u} and u = aρ^h, with the noise Σ = ℓ^{2w} σ²I of one example and the
 preconditioner s = ℓ^w σ/√b that it makes, the radius on the reduced rung obeys in t = kη
 
-    dρ = [(d−1)η/(2ρ) − (λρ + L′(ρ))/s(ρ)] dt + √η dB,
+    dρ = [(d−1)η/(2ρ) − Φ′(ρ)] dt + √η dB,    Φ′ = (λρ + L′(ρ))/s(ρ),
 
-and rests with the density ρ^{d−1} exp{−(2/η) ∫ (λρ + L′)/s dρ}. Of w = 0, ½, 1 the noise is
-constant, as the loss, or as the residual squared. For little noise its mean is
+and rests with the density ρ^{d−1} e^{−2Φ/η}. Of w = 0, ½, 1 the noise is constant, as the loss, or as
+the residual squared. For little noise its mean is, by Laplace's method,
 
-    E ρ² = ρ_G² + η d s(ρ_G)/(hλ(u − p)) + …,    p = (h−2)/h,
+    E ρ² = ρ_G² + (η/Φ″) [d − ½ − ρΦ‴/(2Φ″)] + O(η²),    Φ″ = λ h(u − p)/s,    p = (h−2)/h,
 
-which is Theorem 2's form with c_G = (dσ/2√b) · 2/(h(u−p)) for constant noise: the noise floor,
-divided by the stiffness of the rest. Where noise falls with the loss the lift does not go as η/λ:
-with ℓ = λρ²/(chu) at rest it goes as η λ^{w−1}, up to logarithms.
+which for constant noise is Theorem 2's form with, k = h(u − p),
+
+    c_G = (s/k) [d − 1 + k/2 − h²u/(2k)]    →    (dσ/2√b) · 2/k    for large d:
+
+the noise floor, divided by the stiffness of the rest. Where noise falls with the loss the lift does
+not go as η/λ: with ℓ = λρ²/(chu) at rest it goes as η λ^{w−1}, up to logarithms.
 """
 
 from __future__ import annotations
@@ -28,12 +31,13 @@ from scipy.optimize import brentq
 
 from sde_grok.checks import ParameterError, number
 from sde_grok.laws.elementwise import elementwise
-from sde_grok.laws.margin import margin_radius
+from sde_grok.laws.margin import margin_barrier, margin_radius
 
 __all__ = ["lifted_radius", "margin_c_g"]
 
-POINTS = 2001
-WIDTHS = 9.0  # standard deviations to either side: e^{−40} is left out
+POINTS = 4001  # to either side of the mode
+FALL = 45.0  # of the log density, beyond which it is left out
+NARROW = 1e-7  # of a width over the mode: what it adds to the mode is less than rounding
 OVERFLOW = 300.0  # e^{wu} is a float there
 
 Array = NDArray[np.float64]
@@ -79,15 +83,19 @@ def lifted_radius(
     Raises
     ------
     ParameterError
-        If a parameter is out of range, λ has no rest, or there is so much noise that there is none.
+        If a parameter is out of range, or λ has no rest.
 
     Notes
     -----
     Claim `lifted-core`. Provenance: derived; the stationary density, integrated by Simpson's rule
-    from the barrier on: escapes into the centre are left out. Assumes noise-dominated v that
+    from the barrier of the flow without noise on: escapes into the centre are left out. Assumes noise-dominated v that
     follows its noise at once, as the reduced rung has it.
     """
     core = math.sqrt(margin_radius(lam, rate=rate, degree=degree, scale=scale))
+    if core == 0:
+        raise ParameterError(
+            "lam", lam, "below the largest shrinkage, where the rest is the centre"
+        )
     dim, eta = number("dim", dim, low=1), number("eta", eta, low=0, open_low=True)
     s = number("sigma", sigma, low=0, open_low=True) / math.sqrt(
         number("batch_size", batch_size, low=0, open_low=True)
@@ -98,11 +106,19 @@ def lifted_radius(
         """Slope of the logarithm of the density."""
         u = rate * rho**degree
         force = lam * rho - scale * degree * u / rho * np.exp(-u)
-        return (dim - 1) / rho - 2 / eta * force * np.exp(np.minimum(w * u, OVERFLOW)) / s
+        with np.errstate(over="ignore"):  # then the density has ended
+            return (dim - 1) / rho - 2 / eta * force * np.exp(np.minimum(w * u, OVERFLOW)) / s
 
     mode = _mode(slope, core)
-    width = _width(slope, mode)
-    rho = np.linspace(max(mode - WIDTHS * width, 0.3 * mode), mode + WIDTHS * width, POINTS)
+    width = _width(slope, mode, lam)
+    if width < NARROW * mode:
+        return mode * mode
+    inner = (
+        math.sqrt(margin_barrier(lam, rate=rate, degree=degree, scale=scale)) if degree > 2 else 0.0
+    )
+    low = _end(slope, mode, -width, max(inner, 1e-9 * mode))
+    high = _end(slope, mode, width, math.inf)
+    rho = np.concatenate([np.linspace(low, mode, POINTS), np.linspace(mode, high, POINTS)[1:]])
     log_density = cumulative_simpson(slope(rho), x=rho, initial=0)
     density = np.exp(log_density - log_density.max())
     return float(simpson(density * rho * rho, x=rho) / simpson(density, x=rho))
@@ -116,13 +132,26 @@ def _mode(slope: Callable[..., Any], core: float) -> float:
     return float(brentq(slope, core * (1 - 1e-9), far, rtol=1e-14)) if far > core else core
 
 
-def _width(slope: Callable[..., Any], mode: float) -> float:
+def _width(slope: Callable[..., Any], mode: float, lam: float) -> float:
     """Standard deviation of the radius about its mode, of the Gaussian that fits there."""
     step = 1e-5 * mode
     curvature = float(slope(mode - step) - slope(mode + step)) / (2 * step)
     if not curvature > 0:
-        raise ParameterError("eta", "this much noise", "so small that there is a rest")
+        raise ParameterError("lam", lam, "so small that there is a rest that is stable with noise")
     return 1 / math.sqrt(curvature)
+
+
+def _end(slope: Callable[..., Any], mode: float, step: float, limit: float) -> float:
+    """Where the density has fallen by e^{−FALL}, in steps that double, or the limit."""
+    here, fallen = mode, 0.0
+    while fallen > -FALL:
+        there = here + step
+        if step < 0 and there <= limit:
+            return limit
+        x = np.linspace(here, there, 33)
+        fallen += float(simpson(slope(x), x=x))
+        here, step = there, 1.3 * step
+    return here
 
 
 @elementwise
@@ -136,7 +165,9 @@ def margin_c_g(
     sigma: float,
     batch_size: float,
 ) -> float:
-    """Coefficient c_G = (dσ/2√b) · 2/(h(u−p)) of Theorem 2 on a margin with constant noise.
+    """Coefficient c_G of Theorem 2 on a margin with constant noise (see the module).
+
+        c_G = (s/k) [d − 1 + k/2 − h²u/(2k)],    s = σ/√b,    k = h(u − p).
 
     Parameters
     ----------
@@ -155,13 +186,14 @@ def margin_c_g(
 
     Notes
     -----
-    Provenance: derived. Below `isotropic_c_g`, that of the flat landscape, as u > 1 at the core of
-    most networks: the margin is stiff.
+    Provenance: derived, by Laplace's method. In many dimensions it is below `isotropic_c_g`, that of
+    the flat landscape, where k > 2: the margin is stiff.
     """
     rho2 = margin_radius(lam, rate=rate, degree=degree, scale=scale)
-    stiffness = degree * (rate * rho2 ** (degree / 2)) - (degree - 2)  # h(u − p)
+    hu = degree * rate * rho2 ** (degree / 2)
+    k = hu - (degree - 2)
     dim = number("dim", dim, low=1)
     s = number("sigma", sigma, low=0) / math.sqrt(
         number("batch_size", batch_size, low=0, open_low=True)
     )
-    return dim * s / stiffness if stiffness > 0 else math.inf
+    return s / k * (dim - 1 + k / 2 - degree * hu / (2 * k)) if k > 0 else math.inf

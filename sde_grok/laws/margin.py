@@ -221,7 +221,7 @@ def logistic_radius(lam: float, *, rate: float, degree: float, scale: float) -> 
 def shrinkage_at_loss(loss: float, *, rate: float, degree: float, scale: float) -> float:
     """Shrinkage λ at which the core of L = c ln(1 + e^{−aρ^h}) has the loss L.
 
-    With u = −ln(e^{L/c} − 1), λ = h c a^{2/h} u^p/(1 + e^u). Beyond it nothing that shrinks to the core
+    With u = −ln(e^{L/c} − 1), λ = h c a^{2/h} u^p (1 − e^{−L/c}). Beyond it nothing that shrinks to the core
     reaches this loss.
 
     Parameters
@@ -251,7 +251,8 @@ def shrinkage_at_loss(loss: float, *, rate: float, degree: float, scale: float) 
     most = value_of(scale) * math.log1p(math.exp(-lowest))
     loss = number("loss", loss, low=0, open_low=True, high=most)
     u = -log(expm1(loss / scale))
-    return degree * scale * _power(rate, 2 / degree) * _power(u, p) / (1 + exp(u))
+    residual = -expm1(-loss / scale)
+    return degree * scale * _power(rate, 2 / degree) * _power(u, p) * residual
 
 
 def _checked(rate: float, degree: float, scale: float) -> tuple[float, float, float, float]:

@@ -119,7 +119,11 @@ def checked(parameters: Parameters) -> LandscapeCell:
 
 def noise_of(dim: int, sigma: Any, spread: Any) -> Any:
     """Noise of a cell; an error names the parameter as the plan does."""
-    return broad_noise(dim, sigma=sigma, spread=number("sigma_spread", spread, low=0))
+    try:
+        return broad_noise(dim, sigma=sigma, spread=number("sigma_spread", spread, low=0))
+    except ParameterError as error:
+        name = {"spread": "sigma_spread"}.get(error.field, error.field)
+        raise ParameterError(name, error.value, error.allowed) from None
 
 
 def expected_cost(parameters: Parameters, paths: int) -> Cost:
