@@ -94,8 +94,9 @@ def simulate_escape(
         Time step in optimizer steps. By default 1, which the discrete rung insists on, and on the
         radial rung, whose step need not shrink with η, a hundredth of its shortest time scale or a
         fiftieth of the passage without fluctuations, whichever is less: measured for d = 1 … 10⁶,
-        the mean then has no bias that 200 000 paths would show; but 1 on a landscape that is not
-        flat. On the joint rung, (1 − βᵢ) dt <= 1, or the moments would overshoot.
+        the mean then has no bias that 200 000 paths would show. On a landscape that is not flat
+        it is 1, or less, so that shrinkage and loss change ρ² by a fiftieth at most at the start; a
+        path fails if they change it by more than a tenth in half a step. On the joint rung, (1 − βᵢ) dt <= 1, or the moments would overshoot.
     s : float, optional
         Preconditioner of the radial rung; by default fσ/√b + ε, f = 1 on a flat landscape.
     discrete_monitoring : bool

@@ -147,7 +147,7 @@ def simulate_grokking(
     dim : int
         Dimension d.
     train_loss, test_loss : float, optional
-        Losses at which a path has memorized, and generalized. On a margin z these are thresholds on
+        Losses > 0 at which a path has memorized, and generalized. On a margin z these are thresholds on
         z: those of `sde_grok.landscapes.loss_at_margin`.
     rho_shell, rho_core : float, optional
         Radii in place of either: a path has memorized where its norm passes `rho_shell`, from the
@@ -257,7 +257,7 @@ def _threshold(
         if not problem.landscape.has_losses:
             allowed = "one with losses: give it a measure, or radii in place of losses"
             raise ParameterError("landscape", problem.landscape.name, allowed)
-        return Threshold(number(of_loss, loss), 0.0, 0.0)
+        return Threshold(number(of_loss, loss, low=0, open_low=True), 0.0, 0.0)
     rho = number(of_radius, radius, low=0, open_low=True)
     outwards = of_radius == "rho_shell" and rho > problem.geometry.rho_start
     return Threshold(math.inf, -1.0 if outwards else 1.0, rho * rho)

@@ -97,10 +97,11 @@ Noise = IsotropicNoise | DiagonalNoise | DenseNoise
 
 
 def broad_noise(dim: int, *, sigma: float, spread: float) -> DiagonalNoise:
-    """σᵢ = σ exp(s zᵢ), lognormal over the coordinates: σ is their median, s the deviation of ln σᵢ.
+    """σᵢ = σ exp(s zᵢ), lognormal over many coordinates: σ their median, s the deviation of ln σᵢ.
 
     zᵢ = Φ⁻¹({iφ}), i = 1 … d, with φ the golden ratio: normal quantiles in an order in which any
-    block of coordinates has its even share of them. Nothing is drawn.
+    block of coordinates has its even share of them. Nothing is drawn. Few coordinates have only a few
+    of the quantiles: for d = 64 their median is 1.09 σ for s = 2.46, for d = 8 it is 1.47 σ.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from sde_grok.checks import ParameterError, number
 from sde_grok.kernels import radial
 from sde_grok.kernels.coordinates import coordinate_kernel
 from sde_grok.kernels.outcome import LANE_GROUP, PENDING, STAGE_FIELDS, Key, Outcome, Threshold
+from sde_grok.kernels.radial import LONGEST_HALF
 from sde_grok.kernels.sweeps import Coefficients
 from sde_grok.landscapes.landscape import lanes_pointer, radial_pointer
 from sde_grok.laws.limits import law_limit
@@ -38,6 +39,7 @@ __all__ = [
 Kernel = Callable[[int, Outcome, NDArray[np.int64]], None]
 
 LONGEST_STEP = 300.0  # γΔt: e^{−300} is a normal float, squared too
+SHORT_PART = 0.02  # of ρ², by which shrinkage and loss change it in a default step
 CACHE_BYTES = 2**19  # for the states of all lanes: half of a second-level cache
 
 
@@ -55,7 +57,10 @@ def default_lanes(problem: Problem) -> int:
 
 
 def default_time_step(problem: Problem, max_steps: int, *, bridge: bool) -> float:
-    """Δt in optimizer steps: one, unless the rung has exact flows and a bridge."""
+    """Δt in optimizer steps: one, unless the rung has exact flows and a bridge, or quick flows."""
+    if problem.system == "radial" and not problem.landscape.is_flat:
+        rate = _rate_at_start(problem)
+        return min(1.0, SHORT_PART / rate) if math.isfinite(rate) and rate > 0 else 1.0
     if problem.system != "radial" or not bridge or problem.rates is None:
         return 1.0
     gamma, q2 = problem.rates
@@ -92,6 +97,24 @@ def _is_out_of_reach(problem: Problem, max_steps: int) -> bool:
     return math.e * transform < 1e-6
 
 
+def _rate_at_start(problem: Problem) -> float:
+    """|dV/dk|/V at the start by shrinkage and loss, on the radial rung of a landscape."""
+    optimizer, landscape, V = problem.optimizer, problem.landscape, problem.geometry.rho_start**2
+    assert landscape.radial is not None
+    assert isinstance(problem.noise, IsotropicNoise)
+    try:
+        pull, f = landscape.radial(V, landscape.parameters)
+    except Exception:  # noqa: BLE001  (a user's function: its paths will fail)
+        return 0.0
+    s = problem.s
+    if s is None:
+        s = f * problem.noise.sigma / math.sqrt(optimizer.batch_size) + optimizer.eps
+    if not s > 0:
+        return math.inf
+    fall = (optimizer.coupled + pull / V) / s + optimizer.decoupled
+    return float(abs(2 * optimizer.eta * fall))
+
+
 def check_time_step(problem: Problem, dt: float) -> None:
     """Refuse a time step that the rung does not allow."""
     dt = number("dt", dt, low=0, open_low=True)
@@ -102,6 +125,11 @@ def check_time_step(problem: Problem, dt: float) -> None:
     if problem.system == "joint" and quickest * dt > 1 + 1e-9:
         allowed = f"<= {1 / quickest:.4g}: on the joint rung (1 − βᵢ) dt <= 1"
         raise ParameterError("dt", dt, allowed)
+    if problem.system == "radial" and not problem.landscape.is_flat:
+        rate = _rate_at_start(problem)
+        if rate * dt > 2 * LONGEST_HALF:
+            allowed = f"<= {2 * LONGEST_HALF / rate:.4g}: a tenth of ρ² in half a step at the start"
+            raise ParameterError("dt", dt, allowed)
     if problem.system == "radial" and problem.rates is not None and problem.rates.q2 > 0:
         rate = problem.rates.gamma * optimizer.eta
         if rate * dt > LONGEST_STEP:

@@ -81,7 +81,7 @@ class TwoCircuits:
     rest: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.dims) != 2:
+        if not isinstance(self.dims, (tuple, list)) or len(self.dims) != 2:
             raise ParameterError("dims", self.dims, "two, those of the blocks m and g")
         for size in self.dims:
             integer("dims", size, low=1)
@@ -97,7 +97,10 @@ class TwoCircuits:
 
 def block_norms(theta: ArrayLike, dims: tuple[int, int]) -> tuple[Array, Array]:
     """ρ_m and ρ_g of (…, d) points."""
-    m, g = np.split(np.asarray(theta, np.float64), [dims[0]], axis=-1)
+    points = np.asarray(theta, np.float64)
+    if points.shape[-1:] != (sum(dims),):
+        raise ParameterError("theta", points, f"points of {sum(dims)} coordinates each")
+    m, g = np.split(points, [dims[0]], axis=-1)
     return np.linalg.norm(m, axis=-1), np.linalg.norm(g, axis=-1)
 
 

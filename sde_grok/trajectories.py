@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sde_grok.checks import ParameterError, choice, integer
+from sde_grok.checks import ParameterError, choice, integer, number
 from sde_grok.escape import LongEscapeWarning, simulate_escape
 from sde_grok.escape_times import Status
 from sde_grok.geometry import SMALLEST, Geometry
@@ -21,6 +21,7 @@ from sde_grok.problem import SYSTEMS, System
 __all__ = ["Trajectories", "trajectories"]
 
 Array = NDArray[np.float64]
+WHOLE = 1e-9  # from a whole number, for rounding
 IN_COORDINATES = tuple(system for system in SYSTEMS if system != "radial")
 
 
@@ -82,7 +83,7 @@ def trajectories(
     n_paths : int
         Number of independent paths.
     at : sequence of int
-        Optimizer steps >= 1; returned in ascending order, each once.
+        Optimizer steps >= 1, multiples of `dt`; returned in ascending order, each once.
     seed : int
         0 … 2⁶⁴ − 1; as in `simulate_escape`.
     first_path : int
@@ -106,9 +107,15 @@ def trajectories(
         On Ctrl-C.
     """
     choice("system", system, IN_COORDINATES)
-    steps = sorted({integer("at", k, low=1) for k in at})
+    try:
+        steps = sorted({integer("at", k, low=1) for k in at})
+    except TypeError:
+        steps = []
     if not steps:
-        raise ParameterError("at", at, "at least one step")
+        raise ParameterError("at", at, "a sequence of at least one step")
+    stride = number("dt", dt, low=0, open_low=True)
+    if any(abs(k / stride - round(k / stride)) > WHOLE for k in steps):
+        raise ParameterError("at", at, f"whole multiples of dt = {dt:g}")
     geometry = Geometry(rho_start=rho_start, rho_core=SMALLEST, dim=dim)  # no path gets there
     states: list[dict[str, Array]] = []
     for k in steps:

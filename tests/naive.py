@@ -275,11 +275,6 @@ def radial(
     return Walk(CENSORED, max_steps, V)
 
 
-def midpoint(drift, V, duration):
-    """V after dV/dt = drift(V), by one step of the explicit midpoint rule."""
-    return V + duration * drift(V + duration / 2 * drift(V))
-
-
 def radial_on(
     geometry,
     o,
@@ -304,14 +299,23 @@ def radial_on(
         pull, q2, gamma = local(V)
         return (geometry.dim - 1) * q2 - 2 * gamma * V - 2 * pull
 
+    def half_step(V):
+        """V after it, and whether shrinkage and loss changed it by a tenth at most."""
+        middle = V + duration / 4 * drift(V)
+        pull, _, gamma = local(middle)
+        fall = abs(2 * gamma * middle + 2 * pull) * duration / 2
+        return V + duration / 2 * drift(middle), fall <= 0.1 * middle
+
     duration, side = dt * o.eta, 1 if geometry.inward else -1
     V, last, k = geometry.rho_start**2, max_steps / dt, 0
     while k < last:
         z = normals(seed, MOVE, path, k // 2, 2)[k % 2]
         a = side * (math.sqrt(V) - geometry.rho_core)
-        V = midpoint(drift, V, duration / 2)
+        V, fine = half_step(V)
         noise = math.sqrt(local(V)[1] * duration)
-        V = midpoint(drift, (math.sqrt(V) + noise * z) ** 2, duration / 2)
+        V, also = half_step((math.sqrt(V) + noise * z) ** 2)
+        if not (fine and also):
+            return Walk(FAILED, math.nan, math.nan)
         b = side * (math.sqrt(V) - geometry.rho_core)
         part = 1.0 if b <= 0 else None
         if bridge:

@@ -151,7 +151,7 @@ COUPLED = {"lam": 0.3, "decay": "coupled"}
 CASES = {
     "bowl": (BOWL, bowl, {}),
     "given s": (BOWL, bowl, {"s": 0.8}),
-    "coarse": (BOWL, bowl, {"dt": 9.0}),
+    "coarse": (BOWL, bowl, {"dt": 5.0}),
     "one dimension": (BOWL, bowl, {"geometry": {"dim": 1}}),
     "coupled margin": (LOSS, exponential(0.3, 3, 0.2), {"optimizer": COUPLED | {"eps": 0.1}}),
     "logistic margin": (RESIDUAL, logistic(0.4, 2, 0.5), {"optimizer": {"lam": 1.5, "eps": 0.2}}),
@@ -228,11 +228,13 @@ def test_a_failing_function_fails_the_path(escape, kind, monitored):
 
 
 @MONITORED
-def test_a_step_beyond_the_centre_fails_the_path(escape, monitored):
-    """A negative ρ² has not passed the core: V = 4 − 2ct is −1 after half a step."""
-    well = Landscape("well", _nothing, [500.0], radial=_well)
-    result = escape("radial", landscape=well, s=1.0, discrete_monitoring=monitored)
-    assert np.all(result.status == Status.FAILED)
+def test_a_flow_that_gets_too_quick_for_the_step_fails_the_path(escape, monitored):
+    """V = 4 − 2ct loses a twelfth in the first half step, and more than a tenth of V = 3."""
+    well = Landscape("well", _nothing, [33.0], radial=_well)
+    slow = escape("radial", landscape=well, s=1.0, discrete_monitoring=monitored, dt=0.2)
+    assert np.all(slow.status == Status.HIT)
+    quick = escape("radial", landscape=well, s=1.0, discrete_monitoring=monitored, dt=1.0)
+    assert np.all(quick.status == Status.FAILED)
 
 
 def test_other_numbers_need_no_compilation(escape):
@@ -248,10 +250,38 @@ def test_other_numbers_need_no_compilation(escape):
 # --- Limits -----------------------------------------------------------------------------------
 
 
-def test_the_default_time_step_is_one(escape):
-    result = escape("radial", landscape=BOWL)
-    assert result.dt == 1
+def test_the_default_time_step_changes_rho2_by_a_fiftieth_at_most(escape):
+    """By shrinkage and loss at the start: 2η(λ + h)/s a step; one step if that is slower."""
+    bowl = Landscape("bowl", _bowl, [0.5, 1.0, 0.0], radial=_round_bowl)
+    result = escape("radial", landscape=bowl, s=1.0)
+    rate = 2 * result.provenance["optimizer"]["eta"] * (result.provenance["optimizer"]["lam"] + 0.5)
+    assert result.dt == pytest.approx(0.02 / rate, rel=1e-12) or result.dt == 1 <= 0.02 / rate
+    assert escape("radial", landscape=bowl, s=1000.0, max_steps=3, optimizer={"lam": 0.0}).dt == 1
     assert result.exact_mean_steps is None
+
+
+FAR = margin(8, 5.0, noise="constant")  # of so large a margin that it is flat
+
+
+@pytest.mark.parametrize("batch_size", [1000, 30_000, 1_000_000])
+def test_the_default_time_step_follows_the_flow(batch_size):
+    """Up to γη = 5: the exact law of the flat landscape, within four standard errors and 1e-3."""
+    optimizer = Optimizer(eta=0.01, lam=0.5, batch_size=batch_size)
+    given = {"system": "radial", "n_paths": 4000, "max_steps": 1000, "seed": 1}
+    geometry = Geometry(rho_start=4.0, rho_core=2.0, dim=8)
+    noise = IsotropicNoise(1.0)
+    found = simulate_escape(optimizer, geometry, noise, FAR, **given)
+    exact = simulate_escape(optimizer, geometry, noise, **given).exact_mean_steps
+    assert np.all(found.status == Status.HIT)
+    assert abs(found.mean.value - exact) < 4 * found.mean.stderr + 1e-3 * exact
+
+
+def test_a_time_step_too_long_for_the_flow_is_refused():
+    optimizer = Optimizer(eta=0.01, lam=0.5, batch_size=30_000)
+    geometry = Geometry(rho_start=4.0, rho_core=2.0, dim=8)
+    given = {"system": "radial", "n_paths": 4, "max_steps": 1000, "seed": 1, "dt": 1.0}
+    with pytest.raises(ParameterError, match=r"^dt = 1"):
+        simulate_escape(optimizer, geometry, IsotropicNoise(1.0), FAR, **given)
 
 
 def test_without_noise_a_bowl_is_more_shrinkage(escape):

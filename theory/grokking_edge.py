@@ -7,7 +7,8 @@ is −κ ρ_m^h + a_g ρ_g^h. Three things decide what a path does, and each is 
 - whether it generalizes at all: the test loss must be above that of the rest of g alone,
   λ < λ_G = h a_g^{2/h} u^p/(1 + e^u), u = −ln(e^L − 1) (`sde_grok.laws.shrinkage_at_loss`);
 - and from where: for h > 2 both circuits attract, and the line ρ_g/ρ_m = (a_m/a_g)^{1/(h−2)} parts
-  their basins, whatever λ and the loss (`sde_grok.laws.generalizing_fraction`). A path that starts
+  their basins, whatever λ and the loss, as long as both circuits have a rest and the start is beyond
+  their barrier (`sde_grok.laws.generalizing_fraction`). A path that starts
   on the wrong side memorizes and never generalizes, but for noise that carries it across.
 
 The edge λ_G is looked for between λ on both sides of it; what is beyond it for a little is reached by
@@ -41,7 +42,9 @@ PATHS, SHORT = 64, 3000  # steps: twice what it takes just inside, at most
 
 RATIOS, DIMS = (1.4, 2.0, 2.5), (24, 8)  # a_g/a_m; d_m and d_g
 MANY = 256
-CARRIED = 0.08  # part of the paths that noise and unequal √v may carry across
+CARRIED = (
+    0.08  # part of the paths that noise and unequal √v may carry across, of those near the line
+)
 
 
 def edges(law, seed: int) -> list[Comparison]:

@@ -27,6 +27,7 @@ from sde_grok.kernels.philox import MOVE
 __all__ = ["BLOCK", "LocalStep", "RadialStep", "first_passage", "local_first_passage"]
 
 BLOCK = 16  # steps between two looks at the barrier; a whole number of Philox counters
+LONGEST_HALF = 0.1  # part of V by which shrinkage and loss may change it in half a step
 NO_NOISE = 1e-150  # standard deviation below which distances in its units could overflow
 
 
@@ -80,12 +81,18 @@ def _advance(step, rho2, z):
 
 
 @inlined
-def _drift(step, rho2, pull, f):
-    """dV/dt without noise, (d−1)q² − 2(λ/s)V − (2/s) θ·∇L, or with −2λV; `pull` is θ·∇L."""
+def _fall(step, rho2, pull, f):
+    """2(λ/s)V + (2/s) θ·∇L, or with 2λV: what shrinkage and loss take of V; `pull` is θ·∇L."""
     s = fma(step.slope, f, step.offset)
-    q = step.spread * f / s
     shrinkage = (step.coupled * rho2 + pull) / s + step.decoupled * rho2
-    return step.others * q * q - (shrinkage + shrinkage)  # 2 · would be a double
+    return shrinkage + shrinkage  # 2 · would be a double
+
+
+@inlined
+def _drift(step, rho2, pull, f):
+    """dV/dt without noise, (d−1)q² less what shrinkage and loss take."""
+    q = step.spread * f / fma(step.slope, f, step.offset)
+    return step.others * q * q - _fall(step, rho2, pull, f)
 
 
 @inlined
@@ -99,7 +106,9 @@ def _flow(step, rho2, width, n, forces, parameters, middle, pull, f):
     for lane in range(width):
         drift = _drift(step, middle[lane], pull[lane], f[lane])
         after = fma(step.half, drift, rho2[lane])
-        rho2[lane] = after if after >= 0 else np.nan  # the step is too long for the flow
+        part = step.half * abs(_fall(step, middle[lane], pull[lane], f[lane]))
+        fine = after >= 0 and part <= LONGEST_HALF * middle[lane]
+        rho2[lane] = after if fine else np.nan  # the step is too long for the flow
 
 
 @inlined

@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from sde_grok.checks import ParameterError, choice, integer, number
+from sde_grok.dual import exp_or_inf
 from sde_grok.kernels.jit import inlined
 from sde_grok.kernels.outcome import LOSS, NOISE, TEST
 from sde_grok.landscapes.landscape import Landscape
@@ -28,6 +29,12 @@ __all__ = ["circuits", "loss_at_margin", "margin", "two_circuits"]
 FORMS = ("exponential", "logistic")
 NOISES = ("constant", "loss", "residual")
 HEAD = 5  # parameters before those of the blocks
+
+
+@inlined
+def _logistic(z):  # type: ignore[no-untyped-def]
+    """ln(1 + e^{−z}), also where e^{−z} is no float."""
+    return max(-z, 0.0) + math.log1p(math.exp(-abs(z)))
 
 
 def _in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-untyped-def]
@@ -50,8 +57,8 @@ def _in_lanes(S, n, parameters, scratch, measured):  # type: ignore[no-untyped-d
             z += train[block] * power
             shown += test[block] * power
         residual = 1 / (1 + math.exp(z)) if logistic else math.exp(-z)
-        loss = math.log1p(math.exp(-z)) if logistic else residual
-        unseen = math.log1p(math.exp(-shown)) if logistic else math.exp(-shown)
+        loss = _logistic(z) if logistic else residual
+        unseen = _logistic(shown) if logistic else math.exp(-shown)
         measured[LOSS, lane], measured[TEST, lane] = scale * loss, scale * unseen
         measured[NOISE, lane] = 1.0
         if kind == 1:
@@ -106,9 +113,9 @@ def circuits(
     ParameterError
         If a parameter is out of range.
     """
-    sizes = [integer("dims", size, low=1) for size in dims]
-    rates = [number("train", a, low=0, open_low=True) for a in train]
-    seen = [number("test", e) for e in test]
+    sizes = [integer("dims", size, low=1) for size in _row("dims", dims)]
+    rates = [number("train", a, low=0, open_low=True) for a in _row("train", train)]
+    seen = [number("test", e) for e in _row("test", test)]
     if not len(sizes) == len(rates) == len(seen) > 0:
         counts = [len(sizes), len(rates), len(seen)]
         raise ParameterError("dims", counts, "as many blocks in dims, train and test")
@@ -121,6 +128,13 @@ def circuits(
     ]
     parameters = np.array([*numbers, *np.cumsum(sizes), *rates, *seen], np.float64)
     return Landscape("circuits", parameters=parameters, in_lanes=_in_lanes, dim=sum(sizes))
+
+
+def _row(name: str, values: Sequence[float]) -> list[float]:
+    try:
+        return list(values)
+    except TypeError:
+        raise ParameterError(name, values, "a sequence, one number a block") from None
 
 
 def loss_at_margin(margin: float, *, scale: float = 1.0, form: str = "logistic") -> float:
@@ -145,7 +159,10 @@ def loss_at_margin(margin: float, *, scale: float = 1.0, form: str = "logistic")
     z = number("margin", margin)
     size = number("scale", scale, low=0, open_low=True)
     logistic = choice("form", form, FORMS) == "logistic"
-    return size * float(np.logaddexp(0.0, -z) if logistic else np.exp(-z))
+    loss = size * float(np.logaddexp(0.0, -z)) if logistic else size * exp_or_inf(-z)
+    if not math.isfinite(loss):
+        raise ParameterError("margin", margin, "such that its loss is in the range of floats")
+    return loss
 
 
 @inlined
@@ -156,7 +173,7 @@ def _alone(rho2, parameters):  # type: ignore[no-untyped-def]
     residual = 1 / (1 + math.exp(z)) if logistic else math.exp(-z)
     f = 1.0
     if kind == 1:
-        f = math.sqrt(math.log1p(math.exp(-z)) if logistic else residual)
+        f = math.sqrt(_logistic(z) if logistic else residual)
     elif kind == 2:
         f = residual
     return -scale * residual * degree * z, f

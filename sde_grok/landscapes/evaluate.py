@@ -60,7 +60,10 @@ def evaluate(landscape: Landscape, theta: ArrayLike) -> Evaluation:
     ParameterError
         If the points are no finite numbers, or not of the landscape's dimension.
     """
-    points = np.asarray(theta, np.float64)
+    try:
+        points = np.asarray(theta, np.float64)
+    except (TypeError, ValueError):
+        points = np.empty(0)
     if points.ndim == 0 or points.size == 0 or not np.all(np.isfinite(points)):
         raise ParameterError("theta", points, "finite numbers, points of d coordinates each")
     shape, d = points.shape[:-1], points.shape[-1]

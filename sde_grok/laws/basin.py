@@ -5,9 +5,11 @@ preconditioner that is the same for all coordinates,
 
     d ln ρ_c/dt = C r h a_c ρ_c^{h−2} − λ,
 
-so that ln(ρ_g/ρ_m) grows exactly while a_g ρ_g^{h−2} > a_m ρ_m^{h−2}, whatever λ, r and the loss are:
-both rests attract for h > 2, and the line ρ_g/ρ_m = (a_m/a_g)^{1/(h−2)} parts their basins. For h = 2
-the circuit of the larger a wins from everywhere.
+so that ln(ρ_g/ρ_m) grows exactly while a_g ρ_g^{h−2} > a_m ρ_m^{h−2}, whatever λ, r and the loss are.
+Where there are rests, λ <= λ_max of either circuit alone, and the start is not below the barrier, from
+where shrinkage takes both to the centre (`sde_grok.laws.margin_barrier`), both rests attract for
+h > 2, and the line ρ_g/ρ_m = (a_m/a_g)^{1/(h−2)} parts their basins. For h = 2 the circuit of the larger
+a wins from everywhere.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ def generalizing_fraction(
     Notes
     -----
     Claim `grokking-edge`. Provenance: derived; DLMF 8.17 (incomplete beta function). It assumes one preconditioner, as
-    noise makes it that is alike in all coordinates, and no noise that would carry a path across.
+    noise makes it that is alike in all coordinates; rests, and a start beyond the barrier; and so little noise
+    that the start is above its floor and no path is carried across.
     """
     ratio = number("rate_ratio", rate_ratio, low=0, open_low=True)
     degree = number("degree", degree, low=2, open_low=True)

@@ -87,4 +87,4 @@ def seconds_a_normal(kind: Kind, cell: Parameters) -> float:
         paths = kind.simulate(short, 0, paths=PILOT_PATHS, threads=1)
         took = time.perf_counter() - began
     time_steps_done = float(np.nansum(paths.end_steps)) / short["dt"]
-    return float(took / (time_steps_done * width))
+    return float(took / (max(time_steps_done, 1.0) * width))  # 0 if every path ends at once
