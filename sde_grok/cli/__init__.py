@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sde_grok.cli.app import app, main
 from sde_grok.cli.escape import escape
+from sde_grok.cli.figures import figures
 from sde_grok.cli.fit import fit
 from sde_grok.cli.scan import scan
 from sde_grok.cli.train import train
@@ -11,5 +12,5 @@ from sde_grok.cli.validate import validate
 
 __all__ = ["app", "main"]
 
-for command in (escape, fit, scan, train, validate):
+for command in (escape, figures, fit, scan, train, validate):
     app.command()(command)

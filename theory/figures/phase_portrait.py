@@ -10,29 +10,28 @@ them at first, then go along, but slower: v remembers larger gradients, of a los
 than 1/(1−β₂) = 1000 steps. Noise, which is no part of the drift, keeps ρ_m from the 0 at which the
 mean flow rests.
 
-    python theory/figures/phase_portrait.py
+    sde-grok figures phase_portrait --out DIR
 
-writes phase_portrait.png and escape_sequence.png beside this script.
+simulates the paths in seconds, and writes phase_portrait and escape_sequence.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sde_grok import GrokkingResult, IsotropicNoise, Optimizer, simulate_grokking
 from sde_grok.landscapes import circuits
 from sde_grok.laws import logistic_radius
-from sde_grok.plotting import paper_style, save_figure
 from sde_grok.portrait import TwoCircuits, escape_sequence, phase_portrait
 from sde_grok.trajectories import Trajectories, trajectories
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.figure import Figure
 
-HERE = Path(__file__).resolve().parent
 DIMS, RHO_START = (250, 6), 0.8
 TRAIN, TEST, DEGREE = (1.0, 6.0), (-10.0, 6.0), 2.0
 SIGMA = 2.0
@@ -40,6 +39,16 @@ LOSSES = {"train_loss": 0.02, "test_loss": 0.1}
 OPTIMIZER = Optimizer(eta=1e-3, lam=0.01, batch_size=200)
 SAMPLES, CLOUD, POINTS = 6, 512, 60  # paths drawn as lines, and as points; states of a line
 LONGEST = 20_000
+
+
+class Data(NamedTuple):
+    """The circuits, sample paths with their stages, and a cloud of paths at the steps of titles."""
+
+    circuit: TwoCircuits
+    samples: Trajectories
+    stages: GrokkingResult
+    cloud: Trajectories
+    titles: list[str]
 
 
 def problem() -> TwoCircuits:
@@ -76,17 +85,17 @@ def states(circuit: TwoCircuits, n_paths: int, seed: int, at: list[int]) -> Traj
     return trajectories(*nouns, **arguments(circuit, n_paths, seed), at=at)
 
 
-def portrait(circuit: TwoCircuits, seed: int = 0) -> Figure:
-    """Draw sample paths on to twice the time in which they generalize."""
+def samples(circuit: TwoCircuits, seed: int = 0) -> tuple[Trajectories, GrokkingResult]:
+    """Sample paths on to twice the time in which they generalize."""
     stages = stopped(circuit, SAMPLES, seed)
     ends = [stages.memorized.steps, stages.generalized.steps]
     grid = np.geomspace(1, 2 * stages.generalized.steps.max(), POINTS)
     at = [int(k) for k in np.concatenate([grid, *ends])]
-    return phase_portrait(circuit, paths=states(circuit, SAMPLES, seed, at), stages=stages)
+    return states(circuit, SAMPLES, seed, at), stages
 
 
-def sequence(circuit: TwoCircuits, seed: int = 0) -> Figure:
-    """Draw the cloud before, at, and after the median times of its stages."""
+def cloud(circuit: TwoCircuits, seed: int = 0) -> tuple[Trajectories, list[str]]:
+    """The cloud before, at, and after the median times of its stages."""
     stages = stopped(circuit, CLOUD, seed)
     mem, peak, grok = (
         int(np.median(stage.steps)) for stage in (stages.memorized, stages.peak, stages.generalized)
@@ -98,19 +107,18 @@ def sequence(circuit: TwoCircuits, seed: int = 0) -> Figure:
         round((peak * grok) ** 0.5): "between",
         grok: r"at $\tau_G$",
     }
-    paths = states(circuit, CLOUD, seed, list(titles))
-    return escape_sequence(circuit, paths=paths, titles=list(titles.values()))
+    return states(circuit, CLOUD, seed, list(titles)), list(titles.values())
 
 
-def main() -> None:
-    """Draw both figures."""
+def load(folder: Path | None = None) -> Data:
+    """Simulate; nothing is read."""
     circuit = problem()
-    with paper_style():
-        figures = {"phase_portrait": portrait(circuit), "escape_sequence": sequence(circuit)}
-        for stem, figure in figures.items():
-            _, pdf = save_figure(figure, HERE / stem)
-            pdf.unlink()  # this folder keeps the pictures alone
+    return Data(circuit, *samples(circuit), *cloud(circuit))
 
 
-if __name__ == "__main__":
-    main()
+def draw(data: Data) -> dict[str, Figure]:
+    """Both figures."""
+    return {
+        "phase_portrait": phase_portrait(data.circuit, paths=data.samples, stages=data.stages),
+        "escape_sequence": escape_sequence(data.circuit, paths=data.cloud, titles=data.titles),
+    }

@@ -1,0 +1,323 @@
+"""What rows are made of: runs of one network gathered, fits of their times, and simulated numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from importlib.resources import as_file
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from sde_grok.checks import ParameterError
+from sde_grok.claims import Comparison, Verdict
+from sde_grok.fits.exponents import ExponentFit, fit_exponents
+from sde_grok.fits.relative import determined
+from sde_grok.fits.sample import AXES, sample, with_times
+from sde_grok.fits.table import imported, load_table
+from sde_grok.results import Estimate
+from sde_grok.runs.powers import least_squares
+from sde_grok.runs.reference import REFERENCE_RUNS, Z59_RUNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sde_grok.validate.ladder import RungResult
+
+__all__ = [
+    "DELAY",
+    "OVER_LOG",
+    "SYMBOLS",
+    "Evidence",
+    "Group",
+    "TimeFit",
+    "gathered",
+    "place",
+    "regression",
+]
+
+Array = NDArray[np.float64]
+
+DELAY, OVER_LOG = "delay", "delay / log(rho2_mem / rho2_grok)"
+SYMBOLS = {"eta": "η", "lam": "λ", "batch_size": "b"}
+NETWORK = (  # runs that differ in one of them are not compared with each other
+    *("task", "weight_decay", "model", "train_fraction", "embedding", "width", "heads"),
+    *("init", "init_scale", "sampling", "beta1", "beta2", "bias_correction", "landscape"),
+)
+USUAL = {
+    "task": "runs",
+    "weight_decay": "coupled",
+    "optimizer": "adam",
+    "model": "mlp",
+    "init": "lecun",
+    "init_scale": 1.0,
+    "sampling": "replacement",
+}
+TIMES = ("T_mem", "T_grok", "steps_run", "diverged_at")
+RADII = ("rho2_init", "rho2_mem", "rho2_grok", "mean_sqrt_v_grok")
+MOMENTS = tuple(
+    f"{name}_{event}"
+    for name in ("m_deviation", "v_deviation", "gradient_norm2", "noise_trace")
+    for event in ("mem", "peak", "grok")
+)
+NOISE = tuple(
+    f"noise_{name}_{event}"
+    for name in ("total", "square", "diagonal_square", "signal")
+    for event in ("mem", "grok")
+)
+NUMBERS = (*AXES, *TIMES, *RADII, *MOMENTS, *NOISE, "seed", "beta1", "embedding", "width")
+
+
+class TimeFit(NamedTuple):
+    """Exponents of a time, the degrees of freedom of their errors, where, and how to fit them again."""
+
+    fit: ExponentFit
+    freedom: int
+    where: str
+    command: str
+
+    def exponent(self, axis: str) -> Estimate | None:
+        """One exponent with its error by cells; None if it was not fitted or has no error."""
+        if axis not in self.fit.names or self.freedom < 1:
+            return None
+        i = self.fit.names.index(axis)
+        half = (self.fit.high_by_cell[i] - self.fit.low_by_cell[i]) / 2
+        stderr = float(half / stdtrit(self.freedom, 0.975))
+        return Estimate(float(self.fit.estimate[i]), stderr) if np.isfinite(stderr) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs of one task, network and decay.
+
+    Attributes
+    ----------
+    name : str
+        Of the task, and of what else tells the group from others of that task.
+    decay : str
+        "coupled" or "decoupled".
+    frame : pandas.DataFrame
+        The runs, with all of NUMBERS as columns; nan where something was not measured.
+    selection : str
+        Condition on the columns of the file that selects the group.
+    file : str
+        Where the runs come from.
+    """
+
+    name: str
+    decay: str
+    frame: pd.DataFrame
+    selection: str
+    file: str
+
+    @property
+    def title(self) -> str:
+        """Name and decay."""
+        return self.name if self.decay == "coupled" else f"{self.name} AdamW"
+
+    def medians(self, frame: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Medians of the cells, one row each, of these runs or of some of them."""
+        some = self.frame if frame is None else frame
+        numbers = some[list(dict.fromkeys(NUMBERS))]
+        return numbers.groupby(list(AXES), as_index=False).median()
+
+    @cached_property
+    def delayed(self) -> pd.DataFrame:
+        """Runs of the cells in which each run groks later than it memorizes, as far as was seen."""
+        return self._cells_where(self._times["delay"] > 0)
+
+    @cached_property
+    def shrinking(self) -> pd.DataFrame:
+        """Those of the cells in which each run, moreover, has ρ_M > ρ_G."""
+        known = self._times
+        return self._cells_where((known["delay"] > 0) & (known["rho2_mem"] > known["rho2_grok"]))
+
+    @cached_property
+    def _times(self) -> pd.DataFrame:
+        """The runs with their delays, and with the core of its λ for a run that was not seen in it."""
+        core = self.frame.groupby("lam")["rho2_grok"].transform("median")
+        never = self.frame["T_grok"].isna()
+        filled = self.frame["rho2_grok"].where(~never, core)
+        return with_times(self.frame.assign(rho2_grok=filled))
+
+    def _cells_where(self, good: Any) -> pd.DataFrame:
+        keys = [self.frame[axis] for axis in AXES]
+        return self._times[good.groupby(keys).transform("all")]
+
+    @cached_property
+    def delay_fit(self) -> TimeFit | None:
+        """Exponents of the delay."""
+        return self._fitted(self.delayed, DELAY)
+
+    @cached_property
+    def over_log_fit(self) -> TimeFit | None:
+        """Exponents of the delay over ln(ρ_M²/ρ_G²)."""
+        return self._fitted(self.shrinking, OVER_LOG)
+
+    def _fitted(self, frame: pd.DataFrame, response: str) -> TimeFit | None:
+        if frame.empty:
+            return None
+        rows = sample(frame, response=response)
+        # Where nothing is censored, least squares are the lognormal estimates.
+        method = "ols" if rows.event.all() else "aft"
+        try:
+            fit = fit_exponents(rows, method=method)
+        except ParameterError:
+            return None  # too few runs
+        constants = len(fit.names) + (1 if method == "ols" else 2)  # and the scale of the noise
+        freedom = int(np.unique(rows.cell[rows.event]).size) - constants
+        command = (
+            f'sde-grok fit {self.file} --where "{self.selection}{self._but(frame)}" '
+            f'--response "{response}" --method {method}'
+        )
+        return TimeFit(fit, freedom, place(self.title, frame), command)
+
+    def _but(self, kept: pd.DataFrame) -> str:
+        """Condition that leaves out the cells of the group that are not among those kept."""
+        cells = [set(zip(*(x[a] for a in AXES), strict=True)) for x in (self.frame, kept)]
+        out = sorted(cells[0] - cells[1])
+        if out and min(cell[1] for cell in out) > kept["lam"].max():
+            return f" and lam <= {kept['lam'].max():g}"
+        each = (
+            " and ".join(f"{a} == {x:g}" for a, x in zip(AXES, cell, strict=True)) for cell in out
+        )
+        return "".join(f" and not ({condition})" for condition in each)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Groups of runs, what scripts of `theory/` found, and the ladder."""
+
+    groups: Sequence[Group]
+    verdicts: Mapping[str, Verdict]
+    ladder: Sequence[RungResult]
+
+    @property
+    def coupled(self) -> list[Group]:
+        """The groups with the shrinkage that the theory is about."""
+        return [group for group in self.groups if group.decay == "coupled"]
+
+    def found(self, claim: str, what: str) -> Comparison | None:
+        """Find the one comparison of a claim by its name, in which * stands for anything; or None."""
+        numeric = self.verdicts[claim].numeric if claim in self.verdicts else ()
+        named = [c for c in numeric if fnmatchcase(c.what, what)]
+        return named[0] if len(named) == 1 else None
+
+    def simulated(self, claim: str, what: str) -> Estimate | None:
+        """Look up what was measured in that comparison."""
+        comparison = self.found(claim, what)
+        return comparison.measured if comparison else None
+
+
+def gathered(
+    runs: pd.DataFrame | None,
+    verdicts: Mapping[str, Verdict],
+    ladder: Sequence[RungResult],
+) -> Evidence:
+    """Gather runs by task, network and decay."""
+    if runs is None:
+        parts = [(f"sde_grok/data/{x.name}", packaged(x)) for x in (REFERENCE_RUNS, Z59_RUNS)]
+    else:
+        parts = [("RUNS", runs)]
+    groups = [group for file, frame in parts for group in grouped(frame, file)]
+    return Evidence(groups, verdicts, ladder)
+
+
+def packaged(file: Any) -> pd.DataFrame:
+    """Runs that come with the package."""
+    with as_file(file) as path:
+        return load_table(path)
+
+
+def grouped(runs: pd.DataFrame, file: str) -> Iterator[Group]:
+    """Groups of runs with Adam, each of one network."""
+    frame = completed(runs)
+    names = [name for name in NETWORK if name in frame]
+    if frame.empty:
+        return
+    for task, of_task in frame.groupby("task"):
+        varying = [
+            n for n in names if len(of_task[n].drop_duplicates()) > 1 and n != "weight_decay"
+        ]
+        for key, part in of_task.groupby(names, dropna=False):
+            of = dict(zip(names, key, strict=True))
+            said = [n for n in ("task", "weight_decay", *varying) if n in runs]
+            yield Group(
+                name=", ".join([str(task).upper(), *(f"{n} {shown(of[n])}" for n in varying)]),
+                decay=str(of["weight_decay"]),
+                frame=part.reset_index(drop=True),
+                selection=" and ".join(f"{n} == {of[n]!r}" for n in said) or "eta > 0",
+                file=file,
+            )
+
+
+def shown(value: Any) -> str:
+    """A setting in words."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def completed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs with Adam, with the columns that rows need.
+
+    What was measured is nan where it is not in the table, a setting what the packaged runs have.
+    """
+    frame = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *NUMBERS])))
+    for name in NUMBERS:
+        frame[name] = imported().to_numeric(frame[name], errors="coerce")
+    if "decay" in runs and "weight_decay" not in runs:
+        frame["weight_decay"] = runs["decay"]  # as scans call it
+    for name, usual in USUAL.items():
+        frame[name] = frame[name].fillna(usual) if name in frame else usual
+    return frame[frame["optimizer"] == "adam"]
+
+
+def place(title: str, frame: pd.DataFrame) -> str:
+    """Task, range of the settings, and number of cells."""
+    ranges = []
+    for axis in AXES:
+        low, high = frame[axis].min(), frame[axis].max()
+        span = f"{low:g}" if low == high else f"{low:g}…{high:g}"
+        ranges.append(f"{SYMBOLS[axis]} {span}")
+    return f"{title} ({', '.join(ranges)}; {len(frame.drop_duplicates(list(AXES)))} cells)"
+
+
+def regression(
+    y: Any, columns: Mapping[str, Any], constants: Sequence[Any]
+) -> tuple[dict[str, Estimate], int]:
+    """Fit the columns that y tells apart, with a constant for each label, by least squares.
+
+    Parameters
+    ----------
+    y : (n,) array_like
+        Numbers of cells.
+    columns : mapping of str to (n,) array_like
+        What they depend on; a column is left out if those before it and the constants give it.
+    constants : (n,) sequence
+        Labels.
+
+    Returns
+    -------
+    found : dict of str to Estimate
+        Coefficients, with errors of the scatter; none if there are too few numbers for it.
+    freedom : int
+        Degrees of freedom of the errors.
+    """
+    design = [[float(label == other) for label in constants] for other in dict.fromkeys(constants)]
+    names: list[str] = []
+    for name, column in columns.items():
+        more = [*design, list(column)]
+        if determined(np.column_stack(more)):
+            design, names = more, [*names, name]
+    freedom = len(constants) - len(design)
+    if not names or freedom < 1:
+        return {}, 0
+    values, covariance, _ = least_squares(np.column_stack(design), np.asarray(y, np.float64))
+    n = len(design) - len(names)
+    errors = np.sqrt(np.diag(covariance))
+    return {
+        name: Estimate(float(values[n + i]), float(errors[n + i])) for i, name in enumerate(names)
+    }, freedom
