@@ -263,6 +263,7 @@ def test_what_diverges_fails():
         ({"system": "radial"}, "system"),
         ({"rho_start": 0.0}, "rho_start"),
         ({"train_loss": math.nan}, "train_loss"),
+        ({"test_loss": -1.0}, "test_loss"),
         ({"train_loss": None}, "train_loss"),
         ({"rho_shell": 1.0}, "train_loss"),
         ({"test_loss": None}, "test_loss"),

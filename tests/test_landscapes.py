@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sde_grok import ParameterError
+from sde_grok import ParameterError, landscapes
 from sde_grok.kernels.outcome import LOSS, NOISE, TEST
-from sde_grok.landscapes import circuits, margin, quadratic
+from sde_grok.landscapes import circuits, loss_at_margin, margin, quadratic
 
 D = 6
 LANDSCAPES = {
@@ -78,4 +78,29 @@ BAD = {
 def test_bad_landscapes_are_refused(make, field):
     with pytest.raises(ParameterError) as error:
         make()
+    assert error.value.field == field
+
+
+@pytest.mark.parametrize("z", [-3000.0, -800.0, -1.0, 0.0, 2.0, 900.0])
+def test_logistic_losses_at_any_margin(z):
+    """ln(1 + e^{−z}), which is −z where e^{−z} is no float; in the kernels, too."""
+    expected = float(np.logaddexp(0.0, -z))
+    assert loss_at_margin(z) == pytest.approx(expected, rel=1e-15)
+    misled = circuits([1, 1], [1.0, 1.0], [z, 0.0], degree=2)
+    assert landscapes.evaluate(misled, [1.0, 0.0]).test_loss == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda: circuits(3, [1.0], [1.0]), "dims"),
+        (lambda: circuits([3], 1.0, [1.0]), "train"),
+        (lambda: landscapes.evaluate(circuits([3], [1.0], [1.0]), "a"), "theta"),
+        (lambda: landscapes.evaluate(circuits([2], [1.0], [1.0]), [[1.0, 2.0], [3.0]]), "theta"),
+        (lambda: loss_at_margin(-3000.0, form="exponential"), "margin"),
+    ],
+)
+def test_what_is_no_landscape_or_point_is_named(call, field):
+    with pytest.raises(ParameterError) as error:
+        call()
     assert error.value.field == field

@@ -192,7 +192,20 @@ def test_states_after_a_failure_are_nan():
     assert np.isnan(found.theta[1]).all()
 
 
-BAD = {"no step": ("at", ()), "step 0": ("at", (0, 5)), "radial": ("system", (5,))}
+@pytest.mark.parametrize(("dt", "at"), [(2.0, (2, 3)), (0.3, (1,))])
+def test_steps_between_time_steps_are_refused(dt, at):
+    """The state is that of the last whole time step, which is another one."""
+    with pytest.raises(ParameterError) as error:
+        simulated("joint", at=at, dt=dt)
+    assert error.value.field == "at"
+
+
+BAD = {
+    "no step": ("at", ()),
+    "no sequence": ("at", 5),
+    "step 0": ("at", (0, 5)),
+    "radial": ("system", (5,)),
+}
 
 
 @pytest.mark.parametrize(("field", "at"), BAD.values(), ids=BAD)

@@ -501,3 +501,11 @@ def test_exponents_of_a_scan_are_finite(scanned, capsys, response):
     assert set(found) == set(AXES)
     for exponent in found.values():
         assert exponent["low"] < exponent["estimate"] < exponent["high"]
+
+
+def test_a_forecast_of_paths_that_end_at_once():
+    """Both losses are met at the start, so that no time step tells how long one takes."""
+    at_once = {"train_loss": 5.0, "test_loss": 5.0, "dim": 4, "rate": 1.0, "rho_start": 1.0}
+    more = {"sigma": 1.0, "eta": 1e-3, "batch_size": 100, "lam": 0.1}
+    plan = LandscapeScan(landscape="margin", base=at_once | more, paths=4)
+    assert math.isfinite(forecast(plan).seconds)
