@@ -1,7 +1,9 @@
 """The validation: its data, its tables and figures, and that a wrong number gets a wrong verdict."""
 
+import hashlib
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +14,12 @@ from sde_grok import cli
 from sde_grok.claims import Comparison, Residual, Verdict
 from sde_grok.plotting import paper_style, save_figure
 from sde_grok.results import Estimate
-from sde_grok.runs.reference import load_cells, load_runs
+from sde_grok.runs.reference import Z59_RUNS, load_cells, load_runs
 from sde_grok.validate import ladder, run_validation
 from sde_grok.validate.claims import load_claims
 from sde_grok.validate.figures import ladder_figure
 from sde_grok.validate.networks import Prediction, between_looks, predict, summarise
+from sde_grok.validate.presets import PRESETS, Training
 
 
 def test_the_runs_are_all_there():
@@ -146,14 +149,22 @@ def test_cells_with_a_run_without_delay_are_not_compared():
     assert not replace_dim(cell).comparable
 
 
+TINY = Training(
+    "z7", "tiny", {"task": "z7", "max_steps": 400, "seeds": 2, "embedding": 4, "width": 4}
+)
+SMALLEST = replace(PRESETS["quick"], ladder_paths=32, trainings=(TINY,))
+
+
 @pytest.mark.slow
 def test_validation_writes_what_it_promises(tmp_path, capsys, monkeypatch):
     few = [c for c in load_claims() if c.id in {"radial-mean", "leading-exponents", "nesting"}]
     monkeypatch.setattr("sde_grok.validate.run.load_claims", lambda: few)
-    report = run_validation(tmp_path, seed=3, n_paths=32)
-    figures = {"ladder", "networks", "measured"}
+    report = run_validation(tmp_path, seed=3, preset=SMALLEST)
+    figures = {"ladder", "networks", "measured", "z7-runs", "z7-balance"}
     names = {f"{figure}{kind}" for figure in figures for kind in (".png", ".pdf")}
-    assert {path.name for path in tmp_path.iterdir()} == names | {"validate.json"}
+    names |= {"validate.json", "report.html", "runs"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"z7-3"}
     written = json.loads((tmp_path / "validate.json").read_text("utf-8"))
     assert len(written["ladder"]) == 24
     assert len(written["networks"]) == 23
@@ -161,14 +172,112 @@ def test_validation_writes_what_it_promises(tmp_path, capsys, monkeypatch):
     assert written["claims"][0]["numeric"][0]["holds"] is True
     assert written["claims"][0]["statement"] == few[0].statement
     assert written["ladder"][0]["mean"] == report["ladder"][0]["mean"]
+    assert written["provenance"]["networks"]["z7"]["seed"] == 6
+    (trained,) = written["trained"]
+    assert trained["cells"][0]["runs"] == 2
+    rows = [row["id"] for row in written["verdicts"]]
+    assert rows == [row["id"] for row in trained["verdicts"]]
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert all(f'id="row-{row}"' in page for row in rows)
+    assert page.count("data:image/") == len(figures)
     printed = capsys.readouterr().out
-    for words in ("The claims", "The ladder", "Measured runs", "the measured delay is"):
+    for words in ("The claims", "The ladder", "Measured runs", "the measured delay is", "in rows"):
         assert words in printed
     # With decoupled shrinkage all rungs agree with the exact mean: |z| < 4 in 8 comparisons fails
     # by chance once in 2000 seeds.
     for row in written["ladder"]:
         if row["decay"] == "decoupled" or row["rung"] == "radial":
             assert row["from_law"]["holds"], row
+
+
+@pytest.fixture
+def quick_parts(monkeypatch):
+    """No claims, ladder or predictions: what is left takes a second."""
+    monkeypatch.setattr("sde_grok.validate.run.load_claims", list)
+    monkeypatch.setattr("sde_grok.validate.run.check_ladder", lambda *_: iter(()))
+    monkeypatch.setattr("sde_grok.validate.run.predict", lambda *_: iter(()))
+    monkeypatch.setattr("sde_grok.validate.findings.ladder_figure", lambda _: Figure())
+    monkeypatch.setattr("sde_grok.validate.findings.network_figure", lambda _: Figure())
+
+
+def test_networks_outlive_an_interruption_and_nothing_else_is_written(
+    quick_parts, monkeypatch, tmp_path
+):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sde_grok.validate.run.check_ladder", stopped)
+        with pytest.raises(KeyboardInterrupt, match=r"2 of 2 z7 networks.*no report.*goes on"):
+            run_validation(tmp_path, seed=0, preset=SMALLEST)
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    stored = tmp_path / "runs" / "z7-0" / "runs.zarr" / "rho2"
+    before = {path: path.stat().st_mtime_ns for path in stored.rglob("*")}
+    assert before
+    assert run_validation(tmp_path, seed=0, preset=SMALLEST)["trained"]
+    assert {path: path.stat().st_mtime_ns for path in stored.rglob("*")} == before
+
+
+def test_a_report_that_cannot_be_made_leaves_the_old_one(quick_parts, monkeypatch, tmp_path):
+    preset = replace(SMALLEST, trainings=())
+    run_validation(tmp_path, seed=0, preset=preset)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr("sde_grok.validate.report.render", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_validation(tmp_path, seed=1, preset=preset)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_runs_of_ones_own_are_held_against_the_theory(quick_parts, tmp_path):
+    mine = tmp_path / "my runs.csv"
+    packaged = Z59_RUNS.read_text("utf-8").splitlines(keepends=True)
+    mine.write_text("".join(packaged[:40]), "utf-8")
+    preset = replace(SMALLEST, trainings=())
+    theirs = run_validation(tmp_path / "a", seed=0, preset=preset)
+    report = run_validation(tmp_path / "b", seed=0, preset=preset, runs=mine)
+    assert report["verdicts"] != theirs["verdicts"]
+    digest = report["provenance"]["data_sha256"][str(mine)]
+    assert digest == hashlib.sha256(mine.read_bytes()).hexdigest()
+    page = (tmp_path / "b" / "report.html").read_text("utf-8")
+    assert f"sde-grok fit &#39;{mine}&#39;" in page
+    assert not re.search(r"\bRUNS\b", page)
+
+
+@pytest.mark.parametrize("text", ["", "eta\n1e-3\n", "eta,lam,batch_size\n1e-3,x,100\n"])
+def test_bad_runs_are_one_line_and_nothing_is_written(text, capsys, tmp_path):
+    mine = tmp_path / "runs.csv"
+    mine.write_text(text)
+    for path in (mine, tmp_path / "none.csv", tmp_path):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["validate", "--out", str(tmp_path / "out"), "--runs", str(path)])
+        assert stop.value.code == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("error: --runs ")
+        assert said.err.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_papers_networks_are_refused_without_a_gpu(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("jax.default_backend", lambda: "cpu")
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["validate", "--out", str(tmp_path / "out"), "--preset", "paper"])
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --preset paper: must be quick or full without a GPU")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_that_is_missing_is_one_line(capsys, tmp_path, monkeypatch):
+    gone = {"jax", "jinja2"}
+    monkeypatch.setattr("sde_grok.validate.run.find_spec", lambda name: name not in gone or None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["validate", "--out", str(tmp_path / "out")])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: jinja2, jax is not installed: pip install 'sde-grok[all]'\n"
+    )
 
 
 @pytest.mark.slow
@@ -181,7 +290,9 @@ def test_figures_are_the_same_bytes_each_time(tmp_path):
         assert a.read_bytes() == b.read_bytes()
 
 
-def test_a_failed_derivation_is_a_failure_and_a_contradicted_claim_is_none(monkeypatch, tmp_path):
+def test_a_failed_derivation_is_a_failure_and_a_contradicted_claim_is_none(
+    quick_parts, monkeypatch, tmp_path
+):
     off = Comparison("mean", Estimate(2.0, 0.1), Estimate(1.0))
     claims = [c for c in load_claims() if c.id in {"radial-mean", "nesting"}]
     verdicts = [
@@ -197,11 +308,7 @@ def test_a_failed_derivation_is_a_failure_and_a_contradicted_claim_is_none(monke
     found = [(c, v, None) for c, v in zip(claims, verdicts, strict=True)]
     monkeypatch.setattr("sde_grok.validate.run.load_claims", lambda: claims)
     monkeypatch.setattr("sde_grok.validate.run.check_claims", lambda *_: iter(found))
-    monkeypatch.setattr("sde_grok.validate.run.check_ladder", lambda *_: iter(()))
-    monkeypatch.setattr("sde_grok.validate.run.predict", lambda *_: iter(()))
-    monkeypatch.setattr("sde_grok.validate.run.ladder_figure", lambda _: Figure())
-    monkeypatch.setattr("sde_grok.validate.run.network_figure", lambda _: Figure())
-    report = run_validation(tmp_path, seed=0)
+    report = run_validation(tmp_path, seed=0, preset=replace(SMALLEST, trainings=()))
     (failure,) = report["failures"]
     assert failure == "radial-mean: mean: 2.00 ± 0.10, expected 1 (+100.00%, +10.0 σ)"
     assert [claim["verdict"] for claim in report["claims"]] == ["contradicted", "contradicted"]

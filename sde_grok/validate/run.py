@@ -1,51 +1,85 @@
-"""Run the parts of the validation, print their tables, write figures and validate.json."""
+"""Run the parts of the validation, print their tables, and write report, figures and validate.json."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
+import platform
+import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from shlex import join, quote
+from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from sde_grok.checks import MissingExtra, ParameterError, integer
 from sde_grok.claims import Verdict
 from sde_grok.plotting import paper_style, save_figure
-from sde_grok.problem import SYSTEMS
-from sde_grok.results import Estimate
-from sde_grok.runs.reference import Z59_RUNS, load_cells, runs_sha256
+from sde_grok.runner import available_threads
+from sde_grok.runs.reference import Z59_RUNS, Cell, load_cells, runs_sha256
 from sde_grok.validate.claims import Claim, check_claims, load_claims, missing_packages
-from sde_grok.validate.figures import ladder_figure, network_figure
+from sde_grok.validate.findings import Checked, Findings, finite, with_its_rung
 from sde_grok.validate.ladder import RungResult, check_ladder
 from sde_grok.validate.networks import Prediction, predict, summarise
-from sde_grok.versions import versions
+from sde_grok.validate.presets import PRESETS, Preset, Training
+from sde_grok.validate.tables import (
+    Table,
+    cells_table,
+    claims_table,
+    in_words,
+    ladder_table,
+    network_table,
+    printed,
+    verdict_table,
+)
+from sde_grok.validate.trained import Trained, check_device, device, figure_names, train
+from sde_grok.versions import revision, versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from sde_grok.validate.verdicts import Row
 
 __all__ = ["run_validation"]
 
-Checked = tuple[Claim, Verdict, Any]
+EXTRAS = {
+    "theory": ("jinja2",),
+    "scan": ("pandas", "lifelines"),
+    "networks": ("jax", "optax", "xarray", "zarr"),
+}
+RESULTS = ("report.html", "validate.json")
 
-LADDER_PATHS = 512
-NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False}
 
-
-def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict[str, Any]:
-    """Check claims and ladder, predict the measured runs, and write the results into `out`.
+def run_validation(
+    out: Path,
+    *,
+    seed: int,
+    preset: Preset = PRESETS["quick"],
+    runs: Path | None = None,
+) -> dict[str, Any]:
+    """Check claims and ladder, predict measured runs, train networks, and write what was found.
 
     Parameters
     ----------
     out : Path
-        Folder for validate.json and the figures, each as PNG and PDF.
+        Folder for report.html, validate.json, the figures (each as PNG and PDF), and the runs of
+        the networks (in runs/): those that it holds already are not trained again.
     seed : int
-        Seed of all simulations.
-    n_paths : int
-        Paths of each simulation of the ladder.
+        Seed of all simulations and networks.
+    preset : Preset
+        Size of the validation.
+    runs : Path, optional
+        Table of measured runs, as `sde_grok.fits.load_table` reads it, to hold the theory against
+        instead of the packaged ones.
 
     Returns
     -------
@@ -55,67 +89,175 @@ def run_validation(out: Path, *, seed: int, n_paths: int = LADDER_PATHS) -> dict
     Raises
     ------
     ParameterError
-        If `out` cannot be written to, before anything is computed.
+        If `out` cannot be written to, `runs` cannot be read, or the preset needs a GPU and there is
+        none, before anything is computed.
     MissingExtra
-        If SymPy is not installed.
+        If a package is not installed that is needed.
     """
     seed = integer("seed", seed, low=0, high=2**63)
     began = time.perf_counter()
-    if missing := missing_packages():
-        raise MissingExtra("theory", missing)
+    refuse_missing()
+    table = None if runs is None else measured(runs)
+    check_device(preset)
     claims = load_claims()
-    check_writable(out, output_files(claims))
+    check_writable(out, output_files(claims, preset))
     console, notes = Console(), Console(stderr=True)
     if not console.is_terminal:
         console.width = 100  # of a file; a terminal folds what it has no room for
-    cells = load_cells()
-    checked: list[Checked] = []
-    rungs: list[RungResult] = []
-    predictions: list[Prediction] = []
+    parts = Parts(claims, load_cells(), preset)
     try:
-        with paper_style():  # the figures of the claims are drawn as they come
-            collect(check_claims(claims, seed), checked, f"of {len(claims)} claims", notes)
-        collect(check_ladder(n_paths, seed), rungs, "rungs of the ladder", notes)
-        collect(predict(cells, seed), predictions, "cells of measured runs", notes)
+        compute(parts, out, seed, notes)
     except KeyboardInterrupt:
-        done = (
-            f"{len(checked)} of {len(claims)} claims, {len(rungs)} rungs of the ladder, "
-            f"{len(predictions)} of {len(cells)} cells"
-        )
-        message = f"interrupted after {done}; nothing was written"
+        message = f"interrupted after {parts.done}; no report was written"
+        if preset.trainings:
+            message += f"; networks are kept in {out / 'runs'}, and the same command goes on"
         raise KeyboardInterrupt(message) from None
-    failures = [f"{v.claim}: {line}" for _, v, _ in checked for line in v.errors]
-    failures += [line for r in rungs for line in with_its_rung(r, r.failures)]
-    summary = summarise(predictions)
-    console.print(claims_table(checked))
-    print_lines(console, ["Where they hold, as found:"])
-    print_lines(console, [f"  {v.claim}: {v.validity}" for _, v, _ in checked])
-    contradictions = [f"  {v.claim}: {c}" for _, v, _ in checked for c in v.contradictions]
-    print_lines(console, ["Contradicted:", *contradictions] if contradictions else [])
-    console.print(ladder_table(rungs, n_paths))
-    reasons = [line for r in rungs for line in with_its_rung(r, r.reasons)]
-    print_lines(console, [*reasons, *(f"FAILED: {failure}" for failure in failures)])
-    console.print(network_table(predictions))
-    print_lines(console, [in_words(task, numbers) for task, numbers in summary.items()])
-    with paper_style():
-        figures = {"ladder": ladder_figure(rungs), "networks": network_figure(predictions)}
-        figures |= {Path(c.figure).stem: figure for c, _, figure in checked if figure}
-        for name, figure in figures.items():
-            save_figure(figure, out / name)
-    report = {
-        "failures": failures,
-        "claims": [{"statement": c.statement, **v.as_dict()} for c, v, _ in checked],
-        "ladder": [result.as_dict() for result in rungs],
-        "networks": [prediction.as_dict() for prediction in predictions],
-        "networks_summary": summary,
-        "provenance": provenance(seed),
-        "wall_seconds": time.perf_counter() - began,
+    verdicts = {v.claim: v for _, v, _ in parts.checked}
+    found = Findings(
+        command=command(out, seed, preset, runs),
+        when=f"{datetime.now(UTC):%d %B %Y}",
+        checked=parts.checked,
+        rungs=parts.rungs,
+        predictions=parts.predictions,
+        rows=verdict_rows(runs, table, verdicts, parts.rungs, seed=seed),
+        runs="those that come with the package" if runs is None else f"those of {runs}",
+        trained=[judged(*of, verdicts, parts.rungs, out, seed) for of in parts.trained],
+        provenance=provenance(seed, preset, runs, table),
+        wall_seconds=time.perf_counter() - began,
+    )
+    print_findings(found, console)
+    n_figures = write(found, out)
+    wrote = f"wrote {' and '.join(RESULTS)} and {n_figures} figures (PNG and PDF) to {out}"
+    print_lines(console, [f"{wrote} in {time.perf_counter() - began:.0f} s"])
+    return found.as_dict()
+
+
+@dataclass
+class Parts:
+    """What was computed so far."""
+
+    claims: Sequence[Claim]
+    cells: Sequence[Cell]
+    preset: Preset
+    networks: str = ""
+    trained: list[tuple[Training, xr.Dataset]] = field(default_factory=list)
+    checked: list[Checked] = field(default_factory=list)
+    rungs: list[RungResult] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+
+    @property
+    def done(self) -> str:
+        """In words."""
+        counts = (
+            f"{len(self.checked)} of {len(self.claims)} claims",
+            f"{len(self.rungs)} rungs of the ladder",
+            f"{len(self.predictions)} of {len(self.cells)} cells",
+        )
+        return ", ".join([self.networks, *counts] if self.networks else counts)
+
+
+def compute(parts: Parts, out: Path, seed: int, notes: Console) -> None:
+    """Do all parts, the longest first: what is finished of it is kept."""
+    for training in parts.preset.trainings:
+        with _status(notes) as status:
+
+            def show(done: str, status: Any = status) -> None:
+                parts.networks = done
+                if status is not None:
+                    status.update(done)
+
+            parts.trained.append((training, train(training, out, seed, show)))
+    claims, n_paths = parts.claims, parts.preset.ladder_paths
+    with paper_style():  # the figures of the claims are drawn as they come
+        collect(check_claims(claims, seed), parts.checked, f"of {len(claims)} claims", notes)
+    collect(check_ladder(n_paths, seed), parts.rungs, "rungs of the ladder", notes)
+    collect(predict(parts.cells, seed), parts.predictions, "cells of measured runs", notes)
+
+
+def judged(
+    training: Training,
+    runs: xr.Dataset,
+    verdicts: Mapping[str, Verdict],
+    rungs: Sequence[RungResult],
+    out: Path,
+    seed: int,
+) -> Trained:
+    """Networks, and what they alone say."""
+    folder = training.folder(out, seed)
+    rows = verdict_rows(folder, measured(folder), verdicts, rungs, seed=seed)
+    return Trained(training, training.command(out, seed), runs, rows)
+
+
+def verdict_rows(
+    path: Path | None,
+    table: pd.DataFrame | None,
+    verdicts: Mapping[str, Verdict],
+    rungs: Sequence[RungResult],
+    *,
+    seed: int,
+) -> list[Row]:
+    """Rows of the verdict table, whose commands name the file or folder that the runs are of."""
+    from sde_grok.validate import verdicts as rule  # noqa: PLC0415  its fits load pandas
+
+    rows = rule.verdict_rows(table, verdicts, rungs, seed=seed)
+    if path is None:
+        return rows
+    named = partial(re.sub, r"\bRUNS\b", lambda _: quote(str(path)))
+    return [replace(row, sources=tuple(map(named, row.sources))) for row in rows]
+
+
+def refuse_missing() -> None:
+    """Raise `MissingExtra` with all packages that are not installed."""
+    missing = {
+        extra: [name for name in names if find_spec(name) is None]
+        for extra, names in EXTRAS.items()
     }
-    write_json(out / "validate.json", report)
-    took = f"in {report['wall_seconds']:.0f} s"
-    wrote = f"wrote validate.json and {len(figures)} figures (PNG and PDF) to {out} {took}"
-    print_lines(console, [wrote])
-    return report
+    missing["theory"] = [*missing_packages(), *missing["theory"]]
+    lacking = [extra for extra, names in missing.items() if names]
+    if lacking:
+        extra = lacking[0] if len(lacking) == 1 else "all"
+        raise MissingExtra(extra, [name for names in missing.values() for name in names])
+
+
+def measured(path: Path) -> pd.DataFrame:
+    """Table of measured runs."""
+    from sde_grok.fits.table import load_table  # noqa: PLC0415
+
+    try:
+        return load_table(path)
+    except ParameterError as error:
+        raise ParameterError("runs", error.value, error.allowed) from None
+
+
+def command(out: Path, seed: int, preset: Preset, runs: Path | None) -> str:
+    """Command that makes the validation again."""
+    data = [] if runs is None else ["--runs", str(runs)]
+    options = ["--preset", preset.name, "--seed", str(seed), *data, "--out", str(out)]
+    return join(["sde-grok", "validate", *options])
+
+
+def print_findings(found: Findings, console: Console) -> None:
+    """Print the tables, and in sentences what is not in them."""
+    verdicts = [v for _, v, _ in found.checked]
+    show(console, claims_table(found.checked))
+    print_lines(console, ["Where they hold, as found:"])
+    print_lines(console, [f"  {v.claim}: {v.validity}" for v in verdicts])
+    contradictions = [f"  {v.claim}: {c}" for v in verdicts for c in v.contradictions]
+    print_lines(console, ["Contradicted:", *contradictions] if contradictions else [])
+    show(console, ladder_table(found.rungs))
+    reasons = [line for r in found.rungs for line in with_its_rung(r, r.reasons)]
+    print_lines(console, [*reasons, *(f"FAILED: {failure}" for failure in found.failures)])
+    show(console, network_table(found.predictions))
+    summary = summarise(found.predictions)
+    print_lines(console, [in_words(task, numbers) for task, numbers in summary.items()])
+    for trained in found.trained:
+        show(console, cells_table(trained))
+    show(console, verdict_table(found.rows))
+
+
+def show(console: Console, table: Table) -> None:
+    """Print a table."""
+    console.print(printed(table))
 
 
 def print_lines(console: Console, lines: Sequence[str]) -> None:
@@ -124,20 +266,37 @@ def print_lines(console: Console, lines: Sequence[str]) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def provenance(seed: int) -> dict[str, Any]:
+def provenance(
+    seed: int, preset: Preset, runs: Path | None, table: pd.DataFrame | None
+) -> dict[str, Any]:
     """What is needed to run the validation again."""
+    data = {"reference_runs.csv": runs_sha256(), "z59_runs.csv": runs_sha256(Z59_RUNS)}
+    if runs is not None and table is not None:
+        data[str(runs)] = runs_sha256(runs) if runs.is_file() else table_sha256(table)
     return {
         "seed": seed,
-        "runs_sha256": runs_sha256(),
-        "z59_runs_sha256": runs_sha256(Z59_RUNS),
-        "versions": versions("scipy"),
+        "preset": preset.name,
+        "ladder_paths": preset.ladder_paths,
+        "networks": {t.name: t.experiment(seed).as_dict() for t in preset.trainings},
+        "data_sha256": data,
+        "versions": versions(
+            "scipy", "sympy", "matplotlib", *(name for names in EXTRAS.values() for name in names)
+        ),
+        "machine": f"{platform.machine()}, {available_threads()} threads, {device()}",
+        "revision": revision(),
     }
 
 
-def output_files(claims: Sequence[Claim]) -> list[str]:
+def table_sha256(table: pd.DataFrame) -> str:
+    """Digest of the rows of a folder of runs, written as CSV."""
+    return hashlib.sha256(table.to_csv(index=False).encode("utf-8")).hexdigest()
+
+
+def output_files(claims: Sequence[Claim], preset: Preset) -> list[str]:
     """Return the names of what is written."""
-    figures = ["ladder", "networks", *(Path(c.figure).stem for c in claims if c.figure)]
-    return [f"{stem}{kind}" for stem in figures for kind in (".png", ".pdf")] + ["validate.json"]
+    stems = ["ladder", "networks", *(Path(c.figure).stem for c in claims if c.figure)]
+    stems += [stem for training in preset.trainings for stem in figure_names(training)]
+    return [f"{stem}{kind}" for stem in stems for kind in (".png", ".pdf")] + list(RESULTS)
 
 
 def check_writable(out: Path, files: Sequence[str]) -> None:
@@ -172,124 +331,20 @@ def collect(items: Iterator[Any], into: list[Any], what: str, console: Console) 
                 status.update(f"{what}: {len(into)} done")
 
 
-def claims_table(checked: Sequence[Checked]) -> Table:
-    """Claim by claim: what its algebra and its numbers say."""
-    table = Table(
-        title="The claims of the theory",
-        caption="Algebra: identities that SymPy reduces to 0. Numbers: comparisons that agree within "
-        "their room, 4 standard errors (σ) and what the law leaves out; of it used: at most. "
-        "claimed: by a paper, as reported; measured: here, on real networks.",
-        **NARROW,
-    )
-    for name in ("claim", "provenance", "algebra", "numbers", "room used", "verdict"):
-        table.add_column(name, justify="right" if name == "room used" else "left")
-    for _, verdict, _ in checked:
-        symbolic, numeric = verdict.symbolic, verdict.numeric
-        used = max(c.used for c in numeric)
-        table.add_row(
-            verdict.claim,
-            verdict.provenance,
-            f"{sum(r.holds for r in symbolic)} of {len(symbolic)}",
-            f"{sum(c.holds for c in numeric)} of {len(numeric)}",
-            f"{used:.0%}" if used < 10 else "> 1000%",
-            verdict.conclusion,
-        )
-    return table
+def write(found: Findings, out: Path) -> int:
+    """Write all files, each by renaming a finished one, and return the number of figures."""
+    from sde_grok.validate.report import Page, pictures, render  # noqa: PLC0415
 
-
-def ladder_table(results: Sequence[RungResult], n_paths: int) -> Table:
-    """Rung by rung: mean, closed form, deviation from it, verdict."""
-    title = f"The ladder: mean escape time in optimizer steps, {n_paths} paths a rung"
-    caption = (
-        "Closed forms: derived. off: by 4 standard errors (σ) and the form's own error, or more."
-    )
-    table = Table(title=title, caption=caption, **NARROW)
-    for name in ("problem", "rung", "mean ± s.e.", "closed form", "deviation", "verdict"):
-        table.add_column(name, justify="right" if "form" in name or "±" in name else "left")
-    for i, r in enumerate(results):
-        of_its_problem = i % len(SYSTEMS)
-        if i and not of_its_problem:
-            table.add_section()
-        table.add_row(
-            (r.decay, f"λ = {r.lam:g}", f"b = {r.batch_size}", "")[of_its_problem],
-            r.rung,
-            str(Estimate(r.mean, r.stderr)),
-            f"{r.law} {r.from_law.expected.value:.1f}",
-            f"{r.from_law.z:+.1f} σ {r.from_law.fraction:+.2%}",
-            r.verdict,
-        )
-    return table
-
-
-def with_its_rung(r: RungResult, remarks: Sequence[str]) -> list[str]:
-    """Put the problem and the rung before each remark on it."""
-    return [f"{r.decay}, λ = {r.lam:g}, b = {r.batch_size}, {r.rung}: {x}" for x in remarks]
-
-
-def network_table(predictions: Sequence[Prediction]) -> Table:
-    """Cell by cell: what the flat annulus predicts, and what was measured."""
-    table = Table(
-        title="Measured runs: transition time T_grok − T_mem in optimizer steps",
-        caption="Flat annulus from the measured ρ²_mem, ρ²_grok and √v: two rungs, two laws (derived). "
-        "Measured: mean ± standard deviation over the seeds. inside: the runs start in the core.",
-        **NARROW,
-    )
-    names = ("task", "η", "λ", "b", "radial", "reduced", "exact", "cross-\nover", "measured")
-    for name in (*names, "over\nexact"):
-        table.add_column(name, justify="left" if name == "task" else "right")
-    for p in predictions:
-        cell = p.cell
-        table.add_row(
-            cell.task,
-            f"{cell.eta:g}",
-            f"{cell.lam:g}",
-            f"{cell.batch_size:g}",
-            *_predicted(p),
-            f"{p.measured:.0f} ± {p.spread:.0f}",
-            f"{p.measured / p.flat.exact_mean:.3g}" if p.comparable and p.flat else "–",
-        )
-    return table
-
-
-def _predicted(p: Prediction) -> tuple[str, ...]:
-    if p.flat is None:
-        return ("inside", "inside", "–", "–")
-    return (
-        str(p.flat.radial),
-        str(p.flat.reduced),
-        f"{p.flat.exact_mean:.1f}",
-        f"{p.flat.crossover:.1f}",
-    )
-
-
-def in_words(task: str, numbers: dict[str, float]) -> str:
-    """One sentence on how far the flat annulus is off."""
-    return (
-        f"{task}: the measured delay is {numbers['smallest_ratio']:.3g} to "
-        f"{numbers['largest_ratio']:.3g} times (median {numbers['median_ratio']:.3g}) what a flat "
-        f"annulus predicts, over {numbers['cells']:.0f} cells with a delay; error "
-        f"{numbers['mape']:.0%}, spread between seeds {numbers['seed_spread']:.0%}. "
-        "The loss pushes back; a flat landscape has none."
-    )
-
-
-def write_json(path: Path, report: dict[str, Any]) -> None:
-    """Write the whole file or nothing; numbers that are not finite become null."""
-    text = json.dumps(_finite(report), indent=1, allow_nan=False, ensure_ascii=False)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(text + "\n")
-        except OSError:
-            temporary.unlink()
-            raise
-    temporary.chmod(0o644)
-    temporary.replace(path)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    with tempfile.TemporaryDirectory(dir=out, prefix=".validate-") as folder:
+        made = Path(folder)
+        with paper_style():
+            figures = found.figures()
+            for name, figure in figures.items():
+                save_figure(figure, made / name)
+            page = render(Page(found, pictures(figures)))
+        (made / "report.html").write_text(page, "utf-8")
+        numbers = json.dumps(finite(found.as_dict()), indent=1, allow_nan=False, ensure_ascii=False)
+        (made / "validate.json").write_text(numbers + "\n", "utf-8")
+        for path in sorted(made.iterdir()):
+            path.replace(out / path.name)
+    return len(figures)
