@@ -21,7 +21,7 @@ from sde_grok.scans import LandscapeScan, scan
 from sde_grok.validate.claims import load_claims
 
 main = importlib.import_module("sde_grok.cli").main
-NAMES = ["moments", "phase_portrait", "radii", "shell_core_map", "transition_time"]
+NAMES = ["moments", "phase_portrait", "predicted", "radii", "shell_core_map", "transition_time"]
 TRAINED = ["moments", "shell_core_map"]  # need runs that do not come with the package
 SMALL = replace(
     PRESETS["tiny"],

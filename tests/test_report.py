@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 import shlex
 from dataclasses import replace
@@ -22,6 +23,7 @@ from sde_grok.validate.findings import Findings
 from sde_grok.validate.networks import FlatAnnulus, Prediction
 from sde_grok.validate.presets import PRESETS
 from sde_grok.validate.report import SECTIONS, Page, pictures, prose, render, typeset
+from sde_grok.validate.tables import forecast_table
 from sde_grok.validate.verdicts import Row
 
 VOID = {"img", "meta", "br", "hr", "link"}
@@ -81,6 +83,32 @@ def rung():
     )
 
 
+FORECASTS = [
+    {
+        "task": task,
+        "law": law,
+        "radius": radius,
+        "protocol": protocol,
+        "mape": mape,
+        "constants": 1,
+        "exploratory": law == "late",
+        "seed_floor": 0.05,
+    }
+    for task in ("Z127", NASTY)
+    for law, radius, mape in (("bad", "", math.inf), ("late", "measured", 0.2), ("good", "", 0.1))
+    for protocol in ("middle cell", "each cell in turn", "no calibration")
+]
+
+
+def test_laws_are_in_the_order_of_their_worst_errors():
+    table = forecast_table(FORECASTS)
+    assert [row[0] for row in table.rows] == [
+        *("spread between seeds", "good", "late, exploratory", "bad"),
+    ]
+    assert [row[3] for row in table.rows] == ["5.0%", "10.0%", "20.0%", "never"]
+    assert {row[-1] for row in table.rows[1:]} == {"–"}  # no axis was left out
+
+
 def predictions():
     flat = FlatAnnulus(Estimate(300.0, 1.0), Estimate(301.0, 2.0), 300.0, 300.0, 310.0, 1.0)
     return [Prediction(cell, flat) for cell in load_cells()]
@@ -97,6 +125,7 @@ def made():
             checked=[(c, verdict(c), drawn() if c.figure else None) for c in claims],
             rungs=[rung(), replace(rung(), decay="decoupled")],
             predictions=predictions(),
+            forecasts=FORECASTS,
             rows=[row("tau-b", 1.0), row("tau-η", 3.0)],
             runs=f"those of {NASTY}",
             trained=[],

@@ -36,7 +36,14 @@ def test_every_script_and_every_figure_is_in_the_registry():
     assert sorted(c.script for c in claims) == sorted(p.name for p in FOLDER.glob("*.py"))
     figures = {c.figure for c in claims if c.figure}
     drawn = {p.name for p in (FOLDER / "figures").glob("*.png")}
-    others = {"ladder", "phase_portrait", "escape_sequence", "radii", "transition_time"}
+    others = {
+        "ladder",
+        "phase_portrait",
+        "escape_sequence",
+        "predicted",
+        "radii",
+        "transition_time",
+    }
     assert figures | {f"{name}.png" for name in others} == drawn
 
 

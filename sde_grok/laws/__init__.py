@@ -40,12 +40,18 @@ from sde_grok.laws.matched import matched_steps
 from sde_grok.laws.mean_field import mean_field_steps
 from sde_grok.laws.measured import (
     COLLAPSE,
+    CORE_RADIUS,
     FALL,
     MEMORIZATION,
+    PEAK_RADIUS,
     RISE,
+    TWO_STARTS,
     collapse_law,
+    core_radius_law,
     memorization_law,
+    peak_radius_law,
     stagewise_law,
+    two_start_law,
 )
 from sde_grok.laws.moments import momentum_noise, second_moment_lag
 from sde_grok.laws.monitoring import BARRIER_SHIFT, evaluated_steps, monitored_core
@@ -70,9 +76,12 @@ from sde_grok.laws.variance import log_passage_time_variance, passage_time_varia
 __all__ = [
     "BARRIER_SHIFT",
     "COLLAPSE",
+    "CORE_RADIUS",
     "FALL",
     "MEMORIZATION",
+    "PEAK_RADIUS",
     "RISE",
+    "TWO_STARTS",
     "Exponents",
     "MemorizationCoefficients",
     "RadiusFit",
@@ -80,6 +89,7 @@ __all__ = [
     "balanced_radius",
     "collapse_law",
     "constant_law",
+    "core_radius_law",
     "crossover_steps",
     "direction_averaged_steps",
     "evaluated_steps",
@@ -122,6 +132,7 @@ __all__ = [
     "participation_ratio",
     "passage_density",
     "passage_time_variance",
+    "peak_radius_law",
     "pinned_norm_law",
     "quadratic_memorization_coefficients",
     "quadratic_memorization_radius",
@@ -134,4 +145,5 @@ __all__ = [
     "stationary_variance",
     "survival_function",
     "transition_time",
+    "two_start_law",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,8 @@ class Findings:
         The ladder.
     predictions : sequence of Prediction
         Packaged runs, and what a flat annulus predicts for them.
+    forecasts : sequence of mappings
+        Errors of laws calibrated on some cells of the packaged runs, as `prediction_table` has them.
     rows : sequence of Row
         Verdicts on the theory from closed forms, simulations and measured runs together.
     runs : str
@@ -59,6 +61,7 @@ class Findings:
     checked: Sequence[Checked]
     rungs: Sequence[RungResult]
     predictions: Sequence[Prediction]
+    forecasts: Sequence[Mapping[str, Any]]
     rows: Sequence[Row]
     runs: str
     trained: Sequence[Trained]
@@ -87,6 +90,7 @@ class Findings:
             "ladder": [result.as_dict() for result in self.rungs],
             "networks": [prediction.as_dict() for prediction in self.predictions],
             "networks_summary": summarise(self.predictions),
+            "forecasts": [finite(dict(row)) for row in self.forecasts],
             "trained": [trained.as_dict() for trained in self.trained],
             "provenance": self.provenance,
             "wall_seconds": self.wall_seconds,

@@ -23,6 +23,7 @@ from rich.console import Console
 from sde_grok.checks import MissingExtra, ParameterError, integer
 from sde_grok.claims import Verdict
 from sde_grok.plotting import paper_style, save_figure
+from sde_grok.predictions import packaged, prediction_table
 from sde_grok.runner import available_threads
 from sde_grok.runs.reference import Z59_RUNS, Cell, load_cells, runs_sha256
 from sde_grok.validate.claims import Claim, check_claims, load_claims, missing_packages
@@ -119,6 +120,7 @@ def run_validation(
         checked=parts.checked,
         rungs=parts.rungs,
         predictions=parts.predictions,
+        forecasts=parts.forecasts,
         rows=verdict_rows(runs, table, verdicts, parts.rungs, seed=seed),
         runs="those that come with the package" if runs is None else f"those of {runs}",
         trained=[judged(*of, verdicts, parts.rungs, out, seed) for of in parts.trained],
@@ -144,6 +146,7 @@ class Parts:
     checked: list[Checked] = field(default_factory=list)
     rungs: list[RungResult] = field(default_factory=list)
     predictions: list[Prediction] = field(default_factory=list)
+    forecasts: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def done(self) -> str:
@@ -172,6 +175,7 @@ def compute(parts: Parts, out: Path, seed: int, notes: Console) -> None:
         collect(check_claims(claims, seed), parts.checked, f"of {len(claims)} claims", notes)
     collect(check_ladder(n_paths, seed), parts.rungs, "rungs of the ladder", notes)
     collect(predict(parts.cells, seed), parts.predictions, "cells of measured runs", notes)
+    collect(iter(prediction_table(packaged())), parts.forecasts, "forecasts by laws", notes)
 
 
 def judged(
