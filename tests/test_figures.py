@@ -150,6 +150,13 @@ def test_a_folder_that_is_none_is_one_line(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_with_nothing_in_it_is_one_line(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert run("radii", "--data", tmp_path / "empty", "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err.endswith("of a train or a scan, or of such folders\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_damaged_data_are_one_line(data, tmp_path, capsys):
     store = tmp_path / "bad" / "runs.zarr"
     store.mkdir(parents=True)

@@ -64,6 +64,9 @@ def figures(
     wanted = chosen(found, names or [])
     if data is not None and not data.is_dir():
         raise ParameterError("data", str(data), "a folder")
+    told = any(script.needs for script in wanted)  # those say themselves what they lack
+    if data is not None and not told and not holds_something(data):
+        raise ParameterError("data", str(data), "a folder of a train or a scan, or of such folders")
     with ended_by_ctrl_c(), TemporaryDirectory() as made:
         files = draw_all(wanted, data, Path(made), all_of_them=not names)
         keep(files, out)
@@ -164,8 +167,17 @@ def keep(files: Sequence[Path], out: Path) -> None:
         if (out / path.name).is_dir():
             raise ParameterError("out", str(out), f"a folder in which {path.name} is no folder")
     with writable(out):
-        for path in files:
-            (out / path.name).write_bytes(path.read_bytes())
+        for path in files:  # whole, or not at all
+            partial = out / f"{path.name}.partial"
+            partial.write_bytes(path.read_bytes())
+            partial.replace(out / path.name)
+
+
+def holds_something(folder: Path) -> bool:
+    """Whether there are runs or a scan in a folder, or in a folder in it."""
+    from sde_grok.folders import NETWORKS, RUNS, SCAN  # noqa: PLC0415
+
+    return any(stores(folder, name) for name in (RUNS, SCAN, NETWORKS))
 
 
 def stores(folder: Path | None, name: str) -> list[Path]:

@@ -39,8 +39,10 @@ def validate(
     3. The checked example of the theory on every rung: each against the rung before it and against
        its closed form.
 
-    4. Real runs (shipped with the package, or `--runs`): a verdict on each claim, and the transition
-       time that a flat annulus predicts from the measured radii and √v, beside the measured one.
+    4. Real runs (shipped with the package, or `--runs`): a verdict on each claim.
+
+    5. The runs that are shipped: laws calibrated on some cells predict the delay of the others, and a
+       flat annulus predicts it from the measured radii and √v.
 
     After Ctrl-C or a crash the same command goes on with the networks; the report is written as a
     whole or not at all. A claim of the paper that is contradicted is a result, and the exit code 0;

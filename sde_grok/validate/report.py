@@ -207,14 +207,16 @@ def what_was_done(page: Page) -> Section:
     text = (
         f"On {found.when} all {len(found.checked)} claims of theory/ were checked, algebra and numbers; "
         f"the ladder of descriptions was simulated with {made['ladder_paths']} paths a rung; "
-        f"the measured runs, {found.runs}, were compared with closed forms and simulations"
+        f"verdicts were made on measured runs, {found.runs}; laws were calibrated on some cells of "
+        "the packaged runs, and predicted the others"
         + (f"; and networks were trained: {networks}. " if networks else ". ")
         + f"It took {found.wall_seconds:.0f} s, before this page was made, with preset {made['preset']}, seed {made['seed']}, on "
         f"{made['machine']}; {versions}; revision {made['revision'] or 'unknown'}."
     )
     body = Markup("<p>{}</p>").format(text)
     hashes = [f"{name}: SHA-256 {digest}" for name, digest in made["data_sha256"].items()]
-    body += Markup("<p>Data:</p>") + macro("lines", hashes)
+    items = Markup().join(Markup("<li><code>{}</code></li>").format(line) for line in hashes)
+    body += Markup("<p>Data:</p><ul>{}</ul>").format(items)
     failures = found.failures
     said = (
         "Every check of what was derived here holds. A contradicted claim is a result, not an error."
