@@ -99,6 +99,7 @@ def run_validation(
     began = time.perf_counter()
     refuse_missing()
     table = None if runs is None else measured(runs)
+    verdict_rows(runs, table, {}, [], seed=seed)  # what is wrong with the runs is told at once
     check_device(preset)
     claims = load_claims()
     check_writable(out, output_files(claims, preset))
@@ -206,7 +207,8 @@ def verdict_rows(
     rows = rule.verdict_rows(table, verdicts, rungs, seed=seed)
     if path is None:
         return rows
-    named = partial(re.sub, r"\bRUNS\b", lambda _: quote(str(path)))
+    # Not in what follows the file: a task may have that name.
+    named = partial(re.sub, r"^(sde-grok \w+) RUNS\b", lambda m: f"{m[1]} {quote(str(path))}")
     return [replace(row, sources=tuple(map(named, row.sources))) for row in rows]
 
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib.resources import as_file
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import fdtrc, stdtrit
+from scipy.stats import rankdata
 
 from sde_grok.checks import ParameterError
-from sde_grok.claims import Comparison, Verdict
+from sde_grok.claims import FALSE_ALARM, Comparison, Verdict
 from sde_grok.fits.exponents import ExponentFit, fit_exponents
 from sde_grok.fits.relative import determined
 from sde_grok.fits.sample import AXES, sample, with_times
@@ -38,6 +40,7 @@ __all__ = [
     "gathered",
     "place",
     "regression",
+    "told_apart",
 ]
 
 Array = NDArray[np.float64]
@@ -69,6 +72,12 @@ NOISE = tuple(
     for name in ("total", "square", "diagonal_square", "signal")
     for event in ("mem", "grok")
 )
+POSITIVE = (  # what is not > 0 and finite was not measured
+    *("rho2_mem", "rho2_grok", "mean_sqrt_v_grok"),
+    *(f"gradient_norm2_{event}" for event in ("mem", "peak", "grok")),
+    *NOISE,
+)
+NOT_NEGATIVE = ("rho2_init", *(name for name in MOMENTS if name not in POSITIVE))
 NUMBERS = (*AXES, *TIMES, *RADII, *MOMENTS, *NOISE, "seed", "beta1", "embedding", "width")
 
 
@@ -78,7 +87,7 @@ class TimeFit(NamedTuple):
     fit: ExponentFit
     freedom: int
     where: str
-    command: str
+    command: str | None
 
     def exponent(self, axis: str) -> Estimate | None:
         """One exponent with its error by cells; None if it was not fitted or has no error."""
@@ -100,19 +109,25 @@ class Group:
         Of the task, and of what else tells the group from others of that task.
     decay : str
         "coupled" or "decoupled".
-    frame : pandas.DataFrame
+    every : pandas.DataFrame
         The runs, with all of NUMBERS as columns; nan where something was not measured.
-    selection : str
-        Condition on the columns of the file that selects the group.
+    selection : str or None
+        Condition on the columns of the file that selects the group; None if none can.
     file : str
         Where the runs come from.
     """
 
     name: str
     decay: str
-    frame: pd.DataFrame
-    selection: str
+    every: pd.DataFrame
+    selection: str | None
     file: str
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The runs that have η, λ and b > 0: laws are of their logarithms, or divide by them."""
+        good = np.all([self.every[axis] > 0 for axis in AXES], axis=0)
+        return self.every[good].reset_index(drop=True)
 
     @property
     def title(self) -> str:
@@ -129,6 +144,13 @@ class Group:
     def delayed(self) -> pd.DataFrame:
         """Runs of the cells in which each run groks later than it memorizes, as far as was seen."""
         return self._cells_where(self._times["delay"] > 0)
+
+    @cached_property
+    def surely_delayed(self) -> pd.DataFrame:
+        """Those cells, if their runs agree on the delays as no chance order of the runs would."""
+        some = self.delayed
+        cells = some.groupby(list(AXES)).ngroup().to_numpy()
+        return some if told_apart(some["delay"].to_numpy(), cells) else some.iloc[:0]
 
     @cached_property
     def shrinking(self) -> pd.DataFrame:
@@ -161,19 +183,20 @@ class Group:
     def _fitted(self, frame: pd.DataFrame, response: str) -> TimeFit | None:
         if frame.empty:
             return None
-        rows = sample(frame, response=response)
-        # Where nothing is censored, least squares are the lognormal estimates.
-        method = "ols" if rows.event.all() else "aft"
         try:
+            rows = sample(frame, response=response)
+            # Where nothing is censored, least squares are the lognormal estimates.
+            method = "ols" if rows.event.all() else "aft"
             fit = fit_exponents(rows, method=method)
         except ParameterError:
             return None  # too few runs
         constants = len(fit.names) + (1 if method == "ols" else 2)  # and the scale of the noise
         freedom = int(np.unique(rows.cell[rows.event]).size) - constants
-        command = (
-            f'sde-grok fit {self.file} --where "{self.selection}{self._but(frame)}" '
-            f'--response "{response}" --method {method}'
-        )
+        command = None
+        if self.selection is not None:
+            where = quote(self.selection + self._but(frame))
+            options = f"--where {where} --response {quote(response)} --method {method}"
+            command = f"sde-grok fit {self.file} {options}"
         return TimeFit(fit, freedom, place(self.title, frame), command)
 
     def _but(self, kept: pd.DataFrame) -> str:
@@ -181,9 +204,10 @@ class Group:
         cells = [set(zip(*(x[a] for a in AXES), strict=True)) for x in (self.frame, kept)]
         out = sorted(cells[0] - cells[1])
         if out and min(cell[1] for cell in out) > kept["lam"].max():
-            return f" and lam <= {kept['lam'].max():g}"
+            return f" and lam <= {written(kept['lam'].max())}"
         each = (
-            " and ".join(f"{a} == {x:g}" for a, x in zip(AXES, cell, strict=True)) for cell in out
+            " and ".join(f"{a} == {written(x)}" for a, x in zip(AXES, cell, strict=True))
+            for cell in out
         )
         return "".join(f" and not ({condition})" for condition in each)
 
@@ -245,31 +269,61 @@ def grouped(runs: pd.DataFrame, file: str) -> Iterator[Group]:
         ]
         for key, part in of_task.groupby(names, dropna=False):
             of = dict(zip(names, key, strict=True))
-            said = [n for n in ("task", "weight_decay", *varying) if n in runs]
             yield Group(
                 name=", ".join([str(task).upper(), *(f"{n} {shown(of[n])}" for n in varying)]),
                 decay=str(of["weight_decay"]),
-                frame=part.reset_index(drop=True),
-                selection=" and ".join(f"{n} == {of[n]!r}" for n in said) or "eta > 0",
+                every=part.reset_index(drop=True),
+                selection=selection(runs, part.index, ["task", decay_of(runs), *varying]),
                 file=file,
             )
 
 
+def selection(runs: pd.DataFrame, part: Any, told_by: Sequence[str]) -> str | None:
+    """Condition on columns of the file that some of its runs meet; None if it cannot be written."""
+    conditions = ["eta > 0"]
+    for name in ("optimizer", *told_by):
+        if name not in runs or (name == "optimizer" and len(runs[name].drop_duplicates()) == 1):
+            continue
+        values = list(dict.fromkeys(map(written, runs.loc[part, name].unique())))
+        if any("`" in value for value in values):  # which no expression may have
+            return None
+        each = [f"{name} != {name}" if v == "nan" else f"{name} == {v}" for v in values]
+        conditions.append(each[0] if len(each) == 1 else f"({' or '.join(each)})")
+    return " and ".join(conditions[1:] or conditions)
+
+
+def written(value: Any) -> str:
+    """A value as expressions have it: a string in quotes, or a plain number; nan for a missing one."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return "nan" if imported().isna(plain) else repr(plain)
+
+
+def decay_of(runs: pd.DataFrame) -> str:
+    """Name of the column that has the kind of shrinkage: scans call it decay."""
+    return "decay" if "decay" in runs and "weight_decay" not in runs else "weight_decay"
+
+
 def shown(value: Any) -> str:
     """A setting in words."""
-    return value if isinstance(value, str) else f"{value:g}"
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return f"{value:g}" if number else str(value)
 
 
 def completed(runs: pd.DataFrame) -> pd.DataFrame:
     """Runs with Adam, with the columns that rows need.
 
-    What was measured is nan where it is not in the table, a setting what the packaged runs have.
+    What was measured is nan where it is not in the table or cannot be, a setting what the packaged
+    runs have.
     """
     frame = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *NUMBERS])))
     for name in NUMBERS:
         frame[name] = imported().to_numeric(frame[name], errors="coerce")
-    if "decay" in runs and "weight_decay" not in runs:
-        frame["weight_decay"] = runs["decay"]  # as scans call it
+    for name in (*POSITIVE, *NOT_NEGATIVE):
+        least = frame[name] > 0 if name in POSITIVE else frame[name] >= 0
+        frame[name] = frame[name].where(least & np.isfinite(frame[name]))
+    frame["beta1"] = frame["beta1"].where((frame["beta1"] >= 0) & (frame["beta1"] < 1))
+    if decay_of(runs) in runs:
+        frame["weight_decay"] = runs[decay_of(runs)]
     for name, usual in USUAL.items():
         frame[name] = frame[name].fillna(usual) if name in frame else usual
     return frame[frame["optimizer"] == "adam"]
@@ -306,18 +360,54 @@ def regression(
     freedom : int
         Degrees of freedom of the errors.
     """
-    design = [[float(label == other) for label in constants] for other in dict.fromkeys(constants)]
+    given = {name: np.asarray(column, np.float64) for name, column in columns.items()}
+    response = np.asarray(y, np.float64)
+    finite = np.all(np.isfinite([response, *given.values()]), axis=0)
+    labels = [label for label, kept in zip(constants, finite, strict=True) if kept]
+    size = {name: float(np.abs(x[finite]).max(initial=0.0)) or 1.0 for name, x in given.items()}
+    design = [[float(label == other) for label in labels] for other in dict.fromkeys(labels)]
+    n = len(design)
     names: list[str] = []
-    for name, column in columns.items():
-        more = [*design, list(column)]
-        if determined(np.column_stack(more)):
+    for name, column in given.items():
+        more = [*design, list(column[finite] / size[name])]  # columns may be of any size
+        if labels and determined(np.column_stack(more)):
             design, names = more, [*names, name]
-    freedom = len(constants) - len(design)
+    freedom = len(labels) - len(design)
     if not names or freedom < 1:
         return {}, 0
-    values, covariance, _ = least_squares(np.column_stack(design), np.asarray(y, np.float64))
-    n = len(design) - len(names)
+    values, covariance, _ = least_squares(np.column_stack(design), response[finite])
     errors = np.sqrt(np.diag(covariance))
-    return {
-        name: Estimate(float(values[n + i]), float(errors[n + i])) for i, name in enumerate(names)
-    }, freedom
+    found = {
+        name: Estimate(float(values[n + i] / size[name]), float(errors[n + i] / size[name]))
+        for i, name in enumerate(names)
+    }
+    return found, freedom
+
+
+def told_apart(values: Array, cells: NDArray[np.int64]) -> bool:
+    """Whether values differ between cells by more than within them, by their ranks.
+
+    Parameters
+    ----------
+    values : (n,) array
+        Numbers of runs.
+    cells : (n,) array of int
+        Label of the cell of each.
+
+    Returns
+    -------
+    bool
+        Whether the F test of one-way variance says so, at the rate FALSE_ALARM. False if there are no
+        two runs of a cell, or all values are the same.
+    """
+    labels, place_of = np.unique(cells, return_inverse=True)
+    between, within = labels.size - 1, values.size - labels.size
+    if between < 1 or within < 1:
+        return False
+    ranks = rankdata(values)
+    means = np.bincount(place_of, ranks) / np.bincount(place_of)
+    inside = float(np.sum((ranks - means[place_of]) ** 2))
+    outside = float(np.sum((means[place_of] - ranks.mean()) ** 2))
+    if inside == 0:
+        return outside > 0
+    return bool(fdtrc(between, within, outside / between / (inside / within)) < FALSE_ALARM)

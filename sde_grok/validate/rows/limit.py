@@ -8,7 +8,7 @@ from sde_grok.claims import Comparison
 from sde_grok.results import Estimate
 from sde_grok.validate.ladder import RungResult
 from sde_grok.validate.rows.evidence import Evidence
-from sde_grok.validate.rows.shared import VALIDATE, most_precise
+from sde_grok.validate.rows.shared import VALIDATE, displayed, measured
 from sde_grok.validate.verdicts import Row
 
 __all__ = ["LIMIT_ROWS", "sde_limit"]
@@ -26,9 +26,9 @@ def sde_limit(evidence: Evidence) -> Row:
         claim="Adam is described by an SDE of its joint state (θ, m, v): dS = μ dt + √(η/b) σ dW.",
         provenance="claimed by arXiv 2606.30388 (as reported) and 2205.10287",
         quantity="mean escape time of the joint SDE over that of discrete Adam, flat landscape "
-        "(simulated: the most precise)",
+        "(simulated: the most precise that decides)",
         closed_form=ONE,
-        simulated=most_precise(comparisons),
+        simulated=measured(displayed(comparisons, SMALL)),
         network=None,
         comparisons=comparisons,
         resolution=SMALL,

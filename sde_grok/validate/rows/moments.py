@@ -16,7 +16,8 @@ from sde_grok.validate.rows.shared import (
     LEAST,
     MOST,
     REPORTED,
-    most_precise,
+    displayed,
+    measured,
     neurons,
     pooled,
     script,
@@ -78,11 +79,11 @@ def slow_m(evidence: Evidence) -> Row:
         id="slow-manifold-m",
         claim="Adam's first moment is fast: m stays at its mean field h (Observation 1).",
         provenance=REPORTED,
-        quantity="‖m − h‖²/‖h‖² beyond noise, mean over cells (network: the most precise); 1 is an m "
+        quantity="‖m − h‖²/‖h‖² beyond noise, mean over cells (network: coupled, the most precise that decides); 1 is an m "
         "without any h in it",
         closed_form=NOTHING,
         simulated=None,
-        network=most_precise(comparisons),
+        network=measured(displayed(comparisons, HALF)),
         comparisons=comparisons,
         resolution=HALF,
         sources=(script("slow-manifold"),),
@@ -171,10 +172,10 @@ def isotropic(evidence: Evidence) -> Row:
         claim="The covariance of the gradient is isotropic: Σ ≈ σ²I (Observation 2).",
         provenance=REPORTED,
         quantity="participation ratio (tr Σ)²/tr Σ² over the dimension, mean over cells (network: "
-        "the most precise)",
+        "coupled, the most precise that decides)",
         closed_form=ONE,
         simulated=None,
-        network=most_precise(comparisons),
+        network=measured(displayed(comparisons, HALF)),
         comparisons=comparisons,
         resolution=HALF,
         sources=(script("isotropic-noise"),),
@@ -183,7 +184,7 @@ def isotropic(evidence: Evidence) -> Row:
 
 def directions(group: Group, event: str) -> pd.Series:
     """Participation ratio over the number of parameters of each run, nan where it is not known."""
-    frame, sizes = group.frame, neurons(group.frame)
+    frame, sizes = group.frame, neurons(group.every)
     dim = np.nan if sizes is None else float(sizes.sum())
     names = [f"noise_total_{event}", f"noise_square_{event}"]
     known = frame.dropna(subset=names)

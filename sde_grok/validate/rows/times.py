@@ -10,12 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from sde_grok.claims import Comparison
 from sde_grok.laws import constant_law, exponents, transition_time
 from sde_grok.results import Estimate
 from sde_grok.validate.rows.evidence import SYMBOLS, Evidence, Group, TimeFit
-from sde_grok.validate.rows.shared import REPORTED, most_precise, script
-from sde_grok.validate.verdicts import Row
+from sde_grok.validate.rows.shared import (
+    REPORTED,
+    displayed,
+    measured,
+    script,
+    whose,
+    with_means,
+)
+from sde_grok.validate.verdicts import Part, Row
 
 __all__ = ["TIME_ROWS", "b_test"]
 
@@ -28,6 +34,11 @@ FLAT = {  # simulated on a flat landscape
     "lam": ("regimes", "reduced rung, b = 100, exponent of lam, as claimed"),
     "batch_size": ("b-test", "of the reduced rung, coupled"),
 }
+ALONE = {
+    "coupled": "exponent of b in T_grok − T_mem, coupled",
+    "decoupled": "exponent of b in T_grok − T_mem, AdamW",
+}
+BOTH = "the one less the other"
 ADAMW = ("b-test", "of discrete Adam, decoupled")
 
 Fit = Callable[[Group], TimeFit | None]
@@ -35,7 +46,7 @@ Fit = Callable[[Group], TimeFit | None]
 
 @dataclass(frozen=True)
 class Exponent:
-    """A row on the exponent of one axis in a time."""
+    """A row on the exponent of one axis in a time, decided by runs of one kind of shrinkage."""
 
     id: str
     claim: str
@@ -44,32 +55,55 @@ class Exponent:
     axis: str
     expected: float
     fit: Fit
-    decays: tuple[str, ...]
+    decay: str
 
     def __call__(self, evidence: Evidence) -> Row:
         """Compare the exponent on each task."""
-        fits = [self.fit(group) for group in evidence.groups if group.decay in self.decays]
-        known = [(fit, e) for fit in fits if fit and (e := fit.exponent(self.axis))]
-        closed = Estimate(self.expected)
         name = f"exponent of {SYMBOLS[self.axis]} in {self.time}"
-        comparisons = tuple(
-            Comparison(
-                f"{fit.where}: {name}", e, closed, ROUNDING, claimed=True, freedom=fit.freedom
-            )
-            for fit, e in known
+        decay, resolution = self.decay, abs(self.expected) / 2
+        other = "coupled" if decay == "decoupled" else ""  # no time over a logarithm is of AdamW
+        (parts, commands), (beside, more) = (
+            self.compared(evidence, d, name) for d in (decay, other)
         )
+        shown = displayed(parts, resolution)
         return Row(
             id=self.id,
             claim=self.claim,
             provenance=self.provenance,
-            quantity=f"{name} (network: the most precise; simulated: flat landscape, T in steps)",
-            closed_form=closed,
+            quantity=f"{name} (network: {whose(shown)}; simulated: flat landscape, T in steps)",
+            closed_form=Estimate(self.expected),
             simulated=evidence.simulated(*FLAT[self.axis]),
-            network=most_precise(comparisons),
-            comparisons=comparisons,
-            resolution=abs(self.expected) / 2,
-            sources=(*(fit.command for fit, _ in known), script(FLAT[self.axis][0])),
+            network=measured(shown),
+            comparisons=parts,
+            resolution=resolution,
+            sources=(*commands, *more, script(FLAT[self.axis][0])),
+            beside=beside,
         )
+
+    def compared(
+        self, evidence: Evidence, decay: str, name: str
+    ) -> tuple[tuple[Part, ...], list[str]]:
+        """Comparisons of runs of one kind of shrinkage, and the commands that make them again."""
+        parts, commands = [], []
+        for group in evidence.groups:
+            fit = self.fit(group) if group.decay == decay else None
+            if fit and (part := compared(fit, self.axis, self.expected, fit.where, name, decay)):
+                parts.append(part)
+                commands += [fit.command] if fit.command else []
+        return with_means(parts), commands
+
+
+def compared(
+    fit: TimeFit, axis: str, expected: float, where: str, name: str, decay: str
+) -> Part | None:
+    """Compare a fitted exponent; None if it was not fitted."""
+    found = fit.exponent(axis)
+    if found is None:
+        return None
+    return Part(
+        f"{fit.where}: {name}", found, Estimate(expected), ROUNDING,
+        claimed=True, freedom=fit.freedom, where=where, part=name, decay=decay,
+    )  # fmt: skip
 
 
 def over_log(group: Group) -> TimeFit | None:
@@ -93,7 +127,7 @@ def theorem_3(axis: str, power: str) -> Exponent:
         axis=axis,
         expected=getattr(THEOREM_3, axis),
         fit=over_log,
-        decays=("coupled",),
+        decay="coupled",
     )
 
 
@@ -101,65 +135,79 @@ def inverse(axis: str) -> Exponent:
     """Exponent of an axis in a delay ∝ 1/(ηλ)."""
     return Exponent(
         id={"eta": "delay-eta", "lam": "delay-lambda"}[axis],
-        claim=f"The delay T_grok − T_mem is ∝ 1/(ηλ): its exponent of {SYMBOLS[axis]}.",
+        claim=f"The delay T_grok − T_mem of AdamW is ∝ 1/(ηλ): its exponent of {SYMBOLS[axis]}.",
         provenance="recomputed from the runs released with arXiv 2606.13753 (AdamW)",
         time="T_grok − T_mem",
         axis=axis,
         expected=getattr(FREE, axis),
         fit=plain,
-        decays=("coupled", "decoupled"),
+        decay="decoupled",
     )
 
 
 def b_test(evidence: Evidence) -> Row:
-    """Difference of the exponents of b with coupled and with decoupled shrinkage."""
-    claimed = Estimate(THEOREM_3.batch_size - FREE.batch_size)
-    comparisons, commands = [], []
+    """Exponents of b with coupled and with decoupled shrinkage, and their difference."""
+    claimed = THEOREM_3.batch_size - FREE.batch_size
+    parts: list[Part] = []
+    commands: list[str] = []
     for one in evidence.coupled:
         for other in evidence.groups:
-            fits = one.delay_fit, other.delay_fit
-            if (other.decay, other.name) != ("decoupled", one.name) or None in fits:
-                continue
-            compared = difference(*fits, claimed)
-            comparisons += [compared] if compared else []
-            commands += [fit.command for fit in fits if fit]
+            if (other.decay, other.name) == ("decoupled", one.name):
+                fits = [fit for fit in (one.delay_fit, other.delay_fit) if fit]
+                found = pair(*fits) if len(fits) == 2 else []
+                parts += found
+                commands += [fit.command for fit in fits if found and fit.command]
+    means = with_means(parts)
+    shown = displayed([p for p in means if p.part == BOTH], abs(claimed) / 2)
     flat = [evidence.simulated(*at) for at in (FLAT["batch_size"], ADAMW)]
     return Row(
         id="b-test",
         claim="The batch size tells coupled from decoupled shrinkage: T ∝ b^−½ against T free of b.",
         provenance=f"{REPORTED}; derived for decoupled shrinkage",
-        quantity="exponent of b in T_grok − T_mem, coupled less decoupled (simulated: flat landscape)",
-        closed_form=claimed,
+        quantity=f"exponent of b in T_grok − T_mem, coupled less AdamW (network: {whose(shown)}; "
+        "simulated: flat landscape); each of them must be as claimed, too",
+        closed_form=Estimate(claimed),
         simulated=minus(flat[0], flat[1]) if flat[0] and flat[1] else None,
-        network=most_precise(comparisons),
-        comparisons=tuple(comparisons),
-        resolution=abs(claimed.value) / 2,
+        network=measured(shown),
+        comparisons=means,
+        resolution=abs(claimed) / 2,
         sources=(*commands, script("b-test")),
+        needs=(*ALONE.values(), BOTH),
     )
+
+
+def pair(coupled: TimeFit, decoupled: TimeFit) -> list[Part]:
+    """Compare both exponents of b, and their difference; nothing if one was not fitted."""
+    where = f"{coupled.where} and {decoupled.where}"
+    expected = {"coupled": THEOREM_3.batch_size, "decoupled": FREE.batch_size}
+    fits = {"coupled": coupled, "decoupled": decoupled}
+    alone = [
+        part
+        for decay, fit in fits.items()
+        if (part := compared(fit, "batch_size", expected[decay], where, ALONE[decay], "both"))
+    ]
+    if len(alone) < 2:
+        return []
+    one, other = alone
+    return [
+        *alone,
+        Part(
+            f"{where}: {BOTH}",
+            minus(one.measured, other.measured),
+            minus(one.expected, other.expected),
+            ROUNDING,
+            claimed=True,
+            freedom=min(one.freedom, other.freedom),
+            where=where,
+            part=BOTH,
+            decay="both",
+        ),
+    ]
 
 
 def minus(one: Estimate, other: Estimate) -> Estimate:
     """Difference of independent numbers."""
     return Estimate(one.value - other.value, (one.stderr**2 + other.stderr**2) ** 0.5)
-
-
-def difference(
-    coupled: TimeFit | None, decoupled: TimeFit | None, claimed: Estimate
-) -> Comparison | None:
-    """Compare the difference of two exponents of b; None if one was not fitted."""
-    if not coupled or not decoupled:
-        return None
-    one, other = coupled.exponent("batch_size"), decoupled.exponent("batch_size")
-    if not one or not other:
-        return None
-    return Comparison(
-        f"{coupled.where}, b^({one}), against {decoupled.where}, b^({other})",
-        minus(one, other),
-        claimed,
-        ROUNDING,
-        claimed=True,
-        freedom=min(coupled.freedom, decoupled.freedom),
-    )
 
 
 TIME_ROWS = (
