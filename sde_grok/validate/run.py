@@ -208,7 +208,9 @@ def verdict_rows(
     if path is None:
         return rows
     # Not in what follows the file: a task may have that name.
-    named = partial(re.sub, r"^(sde-grok \w+) RUNS\b", lambda m: f"{m[1]} {quote(str(path))}")
+    named = partial(
+        re.sub, r"^(sde-grok \w+(?: --runs)?) RUNS\b", lambda m: f"{m[1]} {quote(str(path))}"
+    )
     return [replace(row, sources=tuple(map(named, row.sources))) for row in rows]
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sde_grok.claims import Comparison, Verdict
@@ -123,6 +123,8 @@ class Row:
         Parts of the claim that a group must have, all of them, to hold.
     beside : tuple of Comparison
         The same of runs that the claim's source is not about: they decide nothing.
+    notes : tuple of str
+        Runs that are not among those compared, and why.
     """
 
     id: str
@@ -137,6 +139,7 @@ class Row:
     sources: tuple[str, ...]
     needs: tuple[str, ...] = ()
     beside: tuple[Comparison, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def deciding(self) -> tuple[Comparison, ...]:
@@ -186,7 +189,7 @@ class Row:
     def reason(self) -> str:
         """One line: the comparison that says most, by how many standard errors and per cent."""
         beside = f"; decides nothing: {_finest(self.beside)}" if self.beside else ""
-        return self._why() + beside
+        return self._why() + beside + "".join(f"; {note}" for note in self.notes)
 
     def _why(self) -> str:
         groups, by_group = self.groups, self._by_group()
@@ -301,4 +304,5 @@ def verdict_rows(
     from sde_grok.validate.rows import ROWS, gathered  # noqa: PLC0415  they need pandas
 
     evidence = gathered(runs, verdicts, ladder)
-    return [row(evidence) for row in ROWS]
+    rows = [row(evidence) for row in ROWS]
+    return [replace(row, notes=(*row.notes, *evidence.notes)) for row in rows]

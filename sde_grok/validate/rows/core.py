@@ -12,11 +12,9 @@ from sde_grok.results import Estimate
 from sde_grok.validate.rows.evidence import SYMBOLS, Evidence, Group, place, regression
 from sde_grok.validate.rows.shared import (
     REPORTED,
-    VALIDATE,
     displayed,
     measured,
     neurons,
-    script,
     whose,
     with_means,
 )
@@ -45,7 +43,7 @@ def free(evidence: Evidence) -> Row:
         network=measured(shown),
         comparisons=parts,
         resolution=POWER,
-        sources=(script("core-radius"), script("two-circuits")),
+        sources=evidence.sources((), ["two-circuits"]),
         needs=tuple(map(name_of, axes)),
     )
 
@@ -91,7 +89,7 @@ def goldilocks(evidence: Evidence) -> Row:
         network=measured(shown),
         comparisons=parts,
         resolution=POWER,
-        sources=(script("core-radius"), script("two-circuits")),
+        sources=evidence.sources((), ["two-circuits"]),
         needs=tuple(map(name_of, AXES)),
     )
 
@@ -111,7 +109,7 @@ def lifted(evidence: Evidence) -> Row:
         network=measured(shown),
         comparisons=parts,
         resolution=HALF,
-        sources=(VALIDATE, script("theorem-2")),
+        sources=evidence.sources((), ["theorem-2"]),
     )
 
 
@@ -123,7 +121,7 @@ def lift(group: Group) -> Part | None:
         return None
     sigma = cells["mean_sqrt_v_grok"] * np.sqrt(cells["batch_size"])
     c_g = isotropic_c_g(
-        dim=int(sizes.sum()), sigma=sigma.to_numpy(), batch_size=cells["batch_size"].to_numpy()
+        dim=sizes.dim, sigma=sigma.to_numpy(), batch_size=cells["batch_size"].to_numpy()
     )
     column = {"lift": cells["eta"] / cells["lam"] * c_g}
     found, freedom = regression(cells["rho2_grok"], column, list(cells["lam"]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib.resources import as_file
@@ -24,6 +25,7 @@ from sde_grok.fits.table import imported, load_table
 from sde_grok.results import Estimate
 from sde_grok.runs.powers import least_squares
 from sde_grok.runs.reference import REFERENCE_RUNS, Z59_RUNS
+from sde_grok.validate.rows.shared import VALIDATE, script
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +62,8 @@ USUAL = {
     "init_scale": 1.0,
     "sampling": "replacement",
 }
+OPTIMIZERS = ("adam", "adamw")
+DECAYS = {"coupled": "coupled", "l2": "coupled", "decoupled": "decoupled", "adamw": "decoupled"}
 TIMES = ("T_mem", "T_grok", "steps_run", "diverged_at")
 RADII = ("rho2_init", "rho2_mem", "rho2_grok", "mean_sqrt_v_grok")
 MOMENTS = tuple(
@@ -82,12 +86,16 @@ NUMBERS = (*AXES, *TIMES, *RADII, *MOMENTS, *NOISE, "seed", "beta1", "embedding"
 
 
 class TimeFit(NamedTuple):
-    """Exponents of a time, the degrees of freedom of their errors, where, and how to fit them again."""
+    """Exponents of a time, the degrees of freedom of their errors, where, and how to fit them again.
+
+    The number of runs that were left out is there, too: without the event, and no bound of the response.
+    """
 
     fit: ExponentFit
     freedom: int
     where: str
     command: str | None
+    unknown: int = 0
 
     def exponent(self, axis: str) -> Estimate | None:
         """One exponent with its error by cells; None if it was not fitted or has no error."""
@@ -154,17 +162,16 @@ class Group:
 
     @cached_property
     def shrinking(self) -> pd.DataFrame:
-        """Those of the cells in which each run, moreover, has ρ_M > ρ_G."""
+        """Those of the cells in which each run, moreover, has ρ_M > ρ_G, as far as was seen."""
         known = self._times
-        return self._cells_where((known["delay"] > 0) & (known["rho2_mem"] > known["rho2_grok"]))
+        unseen = known["T_grok"].isna() & known["rho2_grok"].isna()
+        shrinks = (known["rho2_mem"] > known["rho2_grok"]) | unseen
+        return self._cells_where((known["delay"] > 0) & shrinks)
 
     @cached_property
     def _times(self) -> pd.DataFrame:
-        """The runs with their delays, and with the core of its λ for a run that was not seen in it."""
-        core = self.frame.groupby("lam")["rho2_grok"].transform("median")
-        never = self.frame["T_grok"].isna()
-        filled = self.frame["rho2_grok"].where(~never, core)
-        return with_times(self.frame.assign(rho2_grok=filled))
+        """The runs with their delays, or bounds of them."""
+        return with_times(self.frame)
 
     def _cells_where(self, good: Any) -> pd.DataFrame:
         keys = [self.frame[axis] for axis in AXES]
@@ -185,6 +192,10 @@ class Group:
             return None
         try:
             rows = sample(frame, response=response)
+            # Runs of a cell share what a law misses, whatever else was set for each of them.
+            settings = [rows.frame[axis] for axis in AXES]
+            cell = np.asarray(rows.frame.groupby(settings).ngroup(), np.int64)
+            rows = replace(rows, cell=cell)
             # Where nothing is censored, least squares are the lognormal estimates.
             method = "ols" if rows.event.all() else "aft"
             fit = fit_exponents(rows, method=method)
@@ -197,7 +208,9 @@ class Group:
             where = quote(self.selection + self._but(frame))
             options = f"--where {where} --response {quote(response)} --method {method}"
             command = f"sde-grok fit {self.file} {options}"
-        return TimeFit(fit, freedom, place(self.title, frame), command)
+        unknown = frame["T_grok"].isna() & frame["delay"].notna() & frame["rho2_grok"].isna()
+        left_out = int(unknown.sum()) if response == OVER_LOG else 0
+        return TimeFit(fit, freedom, place(self.title, frame), command, left_out)
 
     def _but(self, kept: pd.DataFrame) -> str:
         """Condition that leaves out the cells of the group that are not among those kept."""
@@ -205,20 +218,40 @@ class Group:
         out = sorted(cells[0] - cells[1])
         if out and min(cell[1] for cell in out) > kept["lam"].max():
             return f" and lam <= {written(kept['lam'].max())}"
-        each = (
-            " and ".join(f"{a} == {written(x)}" for a, x in zip(AXES, cell, strict=True))
-            for cell in out
-        )
-        return "".join(f" and not ({condition})" for condition in each)
+        each = (" and ".join(map(condition, AXES, cell)) for cell in out)
+        return "".join(f" and not ({of_cell})" for of_cell in each)
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Groups of runs, what scripts of `theory/` found, and the ladder."""
+    """Groups of runs, what scripts of `theory/` found, and the ladder.
+
+    Attributes
+    ----------
+    groups, verdicts, ladder
+        Of these three.
+    given : bool
+        Whether the runs are not the packaged ones.
+    notes : tuple of str
+        Runs that are in no group, and why.
+    """
 
     groups: Sequence[Group]
     verdicts: Mapping[str, Verdict]
     ladder: Sequence[RungResult]
+    given: bool = False
+    notes: tuple[str, ...] = ()
+
+    def sources(
+        self, measured: Sequence[str] = (), simulated: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """Commands that make numbers again: of the runs, and of the scripts of `theory/` by claim.
+
+        Scripts that measure read the packaged runs, and so make no number of runs that were given.
+        """
+        again = ("sde-grok validate --runs RUNS",) if self.given else (VALIDATE,)
+        of_runs = again if self.given else (*again, *map(script, measured))
+        return (*of_runs, *(s for s in map(script, simulated) if s not in of_runs))
 
     @property
     def coupled(self) -> list[Group]:
@@ -248,7 +281,8 @@ def gathered(
     else:
         parts = [("RUNS", runs)]
     groups = [group for file, frame in parts for group in grouped(frame, file)]
-    return Evidence(groups, verdicts, ladder)
+    notes = tuple(note for _, frame in parts for note in unread(frame))
+    return Evidence(groups, verdicts, ladder, runs is not None, notes)
 
 
 def packaged(file: Any) -> pd.DataFrame:
@@ -260,6 +294,7 @@ def packaged(file: Any) -> pd.DataFrame:
 def grouped(runs: pd.DataFrame, file: str) -> Iterator[Group]:
     """Groups of runs with Adam, each of one network."""
     frame = completed(runs)
+    frame = frame[frame["weight_decay"] != ""]
     names = [name for name in NETWORK if name in frame]
     if frame.empty:
         return
@@ -280,16 +315,22 @@ def grouped(runs: pd.DataFrame, file: str) -> Iterator[Group]:
 
 def selection(runs: pd.DataFrame, part: Any, told_by: Sequence[str]) -> str | None:
     """Condition on columns of the file that some of its runs meet; None if it cannot be written."""
-    conditions = ["eta > 0"]
-    for name in ("optimizer", *told_by):
-        if name not in runs or (name == "optimizer" and len(runs[name].drop_duplicates()) == 1):
-            continue
-        values = list(dict.fromkeys(map(written, runs.loc[part, name].unique())))
-        if any("`" in value for value in values):  # which no expression may have
-            return None
-        each = [f"{name} != {name}" if v == "nan" else f"{name} == {v}" for v in values]
-        conditions.append(each[0] if len(each) == 1 else f"({' or '.join(each)})")
-    return " and ".join(conditions[1:] or conditions)
+    names = [name for name in told_by if name in runs]
+    if "optimizer" in runs and len(runs["optimizer"].drop_duplicates()) > 1:
+        names = ["optimizer", *names]
+    if not names:
+        return "eta > 0"
+    kinds = runs.loc[part, names].drop_duplicates().itertuples(index=False)
+    each = [" and ".join(map(condition, names, kind)) for kind in kinds]
+    if any("`" in one for one in each):  # which no expression may have
+        return None
+    return each[0] if len(each) == 1 else f"({' or '.join(f'({one})' for one in each)})"
+
+
+def condition(name: str, value: Any) -> str:
+    """Condition that a column has a value."""
+    plain = written(value)
+    return f"{name} != {name}" if plain == "nan" else f"{name} == {plain}"
 
 
 def written(value: Any) -> str:
@@ -310,10 +351,10 @@ def shown(value: Any) -> str:
 
 
 def completed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs with Adam, with the columns that rows need.
+    """Runs with the columns that rows need.
 
     What was measured is nan where it is not in the table or cannot be, a setting what the packaged
-    runs have.
+    runs have, and the kind of shrinkage "" where it is not known.
     """
     frame = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *NUMBERS])))
     for name in NUMBERS:
@@ -322,11 +363,42 @@ def completed(runs: pd.DataFrame) -> pd.DataFrame:
         least = frame[name] > 0 if name in POSITIVE else frame[name] >= 0
         frame[name] = frame[name].where(least & np.isfinite(frame[name]))
     frame["beta1"] = frame["beta1"].where((frame["beta1"] >= 0) & (frame["beta1"] < 1))
-    if decay_of(runs) in runs:
-        frame["weight_decay"] = runs[decay_of(runs)]
+    frame["weight_decay"] = decays(runs)
     for name, usual in USUAL.items():
         frame[name] = frame[name].fillna(usual) if name in frame else usual
-    return frame[frame["optimizer"] == "adam"]
+    return frame
+
+
+def words(runs: pd.DataFrame, name: str) -> list[str]:
+    """Words of a column in small letters; "" where there are none."""
+    if name not in runs:
+        return [""] * len(runs)
+    missing = runs[name].isna()
+    return ["" if no else str(x).strip().lower() for x, no in zip(runs[name], missing, strict=True)]
+
+
+def decays(runs: pd.DataFrame) -> list[str]:
+    """Kind of shrinkage of each run; "" for runs of other optimizers, and where it is not known."""
+    optimizers, kinds = words(runs, "optimizer"), words(runs, decay_of(runs))
+    return [decay(*run) for run in zip(optimizers, kinds, strict=True)]
+
+
+def decay(optimizer: str, word: str) -> str:
+    """Kind of shrinkage by the words for it: that of AdamW is decoupled, of Adam coupled if not said."""
+    if (optimizer or USUAL["optimizer"]) not in OPTIMIZERS:
+        return ""
+    unsaid = "decoupled" if optimizer == "adamw" else "" if word else "coupled"
+    return DECAYS.get(word, unsaid)
+
+
+def unread(runs: pd.DataFrame) -> list[str]:
+    """How many runs are in no group, by the words that do not tell Adam, or its shrinkage."""
+    told = zip(words(runs, "optimizer"), words(runs, decay_of(runs)), decays(runs), strict=True)
+    counts = Counter((optimizer, word) for optimizer, word, kind in told if not kind)
+    return [
+        f"{n} runs left out: optimizer {optimizer or 'not said'}, {decay_of(runs)} {word or 'not said'}"
+        for (optimizer, word), n in counts.items()
+    ]
 
 
 def place(title: str, frame: pd.DataFrame) -> str:

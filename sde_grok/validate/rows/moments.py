@@ -9,8 +9,10 @@ import numpy as np
 
 from sde_grok.claims import Comparison
 from sde_grok.fits.sample import AXES
+from sde_grok.fits.table import imported
 from sde_grok.laws import momentum_noise, participation_ratio
 from sde_grok.results import Estimate
+from sde_grok.runs.reference import classes
 from sde_grok.validate.rows.evidence import Evidence, Group, place
 from sde_grok.validate.rows.shared import (
     LEAST,
@@ -20,7 +22,6 @@ from sde_grok.validate.rows.shared import (
     measured,
     neurons,
     pooled,
-    script,
     share,
 )
 from sde_grok.validate.verdicts import Row
@@ -86,7 +87,7 @@ def slow_m(evidence: Evidence) -> Row:
         network=measured(displayed(comparisons, HALF)),
         comparisons=comparisons,
         resolution=HALF,
-        sources=(script("slow-manifold"),),
+        sources=evidence.sources(["slow-manifold"]),
     )
 
 
@@ -127,7 +128,7 @@ def slow_v(evidence: Evidence) -> Row:
         network=network,
         comparisons=comparisons,
         resolution=MOST,
-        sources=(script("slow-manifold"),),
+        sources=evidence.sources(["slow-manifold"]),
     )
 
 
@@ -150,7 +151,7 @@ def small_noise(evidence: Evidence) -> Row:
         network=network,
         comparisons=comparisons,
         resolution=MOST,
-        sources=(script("isotropic-noise"),),
+        sources=evidence.sources(["isotropic-noise"]),
     )
 
 
@@ -161,7 +162,7 @@ def over_signal(group: Group, event: str) -> pd.Series:
 
 
 def isotropic(evidence: Evidence) -> Row:
-    """Participation ratio of Σ over the dimension."""
+    """Participation ratio of Σ over the largest that n examples allow."""
     found = {where: mean(x) for where, x in cells(evidence, directions, ("mem", "grok"))}
     comparisons = tuple(
         Comparison(f"{where}: participation of Σ", part, ONE, CLOSE, claimed=True, freedom=freedom)
@@ -169,27 +170,36 @@ def isotropic(evidence: Evidence) -> Row:
     )
     return Row(
         id="isotropic-covariance",
-        claim="The covariance of the gradient is isotropic: Σ ≈ σ²I (Observation 2).",
+        claim="The covariance of the gradient is isotropic: Σ ≈ σ²I (Observation 2), as far as n "
+        "examples allow: they span n − 1 directions.",
         provenance=REPORTED,
-        quantity="participation ratio (tr Σ)²/tr Σ² over the dimension, mean over cells (network: "
-        "coupled, the most precise that decides)",
+        quantity="participation ratio (tr Σ)²/tr Σ² over the least of the dimension and n − 1, n the "
+        "number of training examples (where known), mean over cells (network: coupled, the most precise "
+        "that decides)",
         closed_form=ONE,
         simulated=None,
         network=measured(displayed(comparisons, HALF)),
         comparisons=comparisons,
         resolution=HALF,
-        sources=(script("isotropic-noise"),),
+        sources=evidence.sources(["isotropic-noise"]),
     )
 
 
 def directions(group: Group, event: str) -> pd.Series:
-    """Participation ratio over the number of parameters of each run, nan where it is not known."""
+    """Participation ratio over the largest possible of each run, nan where that is not known."""
     frame, sizes = group.frame, neurons(group.every)
-    dim = np.nan if sizes is None else float(sizes.sum())
+    dim = np.nan if sizes is None else min(sizes.dim, max(examples(group) - 1, 1))
     names = [f"noise_total_{event}", f"noise_square_{event}"]
     known = frame.dropna(subset=names)
     ratio = participation_ratio(*(known[name].to_numpy() for name in names))
     return (known[names[0]] * 0 + np.asarray(ratio) / dim).reindex(frame.index)
+
+
+def examples(group: Group) -> float:
+    """Number of training examples: a part of the table of the task; infinite if it is not known."""
+    run = group.every.iloc[0]
+    part = float(imported().to_numeric(run.get("train_fraction", np.nan), errors="coerce"))
+    return float(int(part * classes(str(run["task"])) ** 2)) if 0 < part <= 1 else np.inf
 
 
 MOMENT_ROWS = (slow_m, slow_v, small_noise, isotropic)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from operator import mul, truediv
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.special import bdtr, bdtrc
 
 from sde_grok.checks import ParameterError
-from sde_grok.claims import Comparison
+from sde_grok.claims import FALSE_ALARM, LARGEST_Z, Comparison
 from sde_grok.results import Estimate
 from sde_grok.runs.reference import classes
 from sde_grok.validate.verdicts import Part, decides
@@ -25,6 +26,7 @@ __all__ = [
     "MOST",
     "REPORTED",
     "VALIDATE",
+    "Neurons",
     "displayed",
     "measured",
     "neurons",
@@ -45,6 +47,28 @@ LARGEST = 10**6  # embedding, width and classes that a network is believed to ha
 MOST = 0.5  # a share that would not tell the claim from its opposite
 
 SCRIPTS = {"theorem-2": "generalization_radius", "eta-over-b": "shell_noise"}
+
+
+class Neurons(NamedTuple):
+    """Kinds of neurons, by the number of weights of each: no array of them all is needed."""
+
+    sizes: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def dim(self) -> int:
+        """Number of parameters."""
+        return sum(map(mul, self.sizes, self.counts))
+
+    @property
+    def mean(self) -> float:
+        """Mean of ρ² of the init shell, Σ pσ² over the neurons: k, as σ² = 1/p (LeCun)."""
+        return float(sum(self.counts))
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of that ρ², √(2 Σ pσ⁴)."""
+        return math.sqrt(2 * sum(map(truediv, self.counts, self.sizes)))
 
 
 def script(claim: str) -> str:
@@ -93,7 +117,8 @@ def mean_over(parts: Sequence[Part]) -> Part:
     -----
     The weights wᵢ, which add up to 1, are estimated with fᵢ degrees of freedom: the variance of the
     mean is that of known weights times 1 + 4 Σ wᵢ(1 − wᵢ)/fᵢ (Meier 1953), and its degrees of freedom
-    are 1/Σ(wᵢ²/fᵢ), rounded down. That is for one value in all groups, as the claim has it; they need not agree.
+    are 1/Σ(wᵢ²/fᵢ), rounded down. That is for one value in all groups, as the claim has it; they need
+    not agree.
     """
     precision = np.array([p.measured.stderr**-2 for p in parts])
     weights, freedom = precision / precision.sum(), np.array([p.freedom for p in parts])
@@ -114,14 +139,19 @@ def mean_over(parts: Sequence[Part]) -> Part:
 
 
 def share(what: str, meets: Sequence[bool]) -> Comparison | None:
-    """Compare the share of cells in which a claim is met with 1: a count, without error.
+    """Compare the share of cells in which a claim is met with 1, by the limits of the binomial law.
 
-    None for fewer than LEAST cells. Cells are medians of seeds, so that chance hardly enters; a claim
-    on all cells admits EXCEPTIONS.
+    A claim on all cells admits EXCEPTIONS. It fails if so few of n cells, each with 1 − EXCEPTIONS,
+    meet it with a probability below FALSE_ALARM. It can hold only if so many, each with a half, do:
+    a share that coins may have has room for all. None for fewer than LEAST cells.
     """
-    if len(meets) < LEAST:
+    n, k = len(meets), sum(meets)
+    if n < LEAST:
         return None
-    found = Estimate(float(np.mean(meets)))
+    few = next(i for i in range(n + 1) if bdtr(i, n, 1 - EXCEPTIONS) >= FALSE_ALARM / 2)
+    by_coins = k > 0 and bdtrc(k - 1, n, MOST) >= FALSE_ALARM / 2
+    room = 1.0 if by_coins and k >= few else max(1 - few / n, EXCEPTIONS)
+    found = Estimate(k / n, (room - EXCEPTIONS) / LARGEST_Z)
     return Comparison(what, found, Estimate(1.0), EXCEPTIONS, claimed=True)
 
 
@@ -136,11 +166,10 @@ def ratio(number: Estimate, unit: float) -> Estimate:
     return Estimate(number.value / unit, number.stderr / unit)
 
 
-def neurons(frame: pd.DataFrame) -> NDArray[np.int64] | None:
-    """Weights of each neuron: embedding rows, hidden units, readout rows.
+def neurons(frame: pd.DataFrame) -> Neurons | None:
+    """Embedding rows, hidden units, and readout rows: how many there are, and weights of each.
 
-    They add up to the number of parameters. None if the network is not of the packaged runs' kind,
-    or of no size that one can have.
+    None if the network is not of the packaged runs' kind, or of no size that one can have.
     """
     run: dict[str, Any] = frame.iloc[0].to_dict()
     try:
@@ -152,4 +181,4 @@ def neurons(frame: pd.DataFrame) -> NDArray[np.int64] | None:
     if run["model"] != "mlp" or not possible:
         return None
     embedding, width = map(int, sizes[:2])
-    return np.repeat([embedding, 2 * embedding, width], [n, width, n])
+    return Neurons((embedding, 2 * embedding, width), (n, width, n))

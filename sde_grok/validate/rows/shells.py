@@ -15,21 +15,18 @@ import numpy as np
 from scipy.special import chdtri
 
 from sde_grok.claims import FALSE_ALARM, LARGEST_Z, Comparison
-from sde_grok.laws import init_shell_mean, init_shell_sd
 from sde_grok.results import Estimate
 from sde_grok.validate.rows.evidence import Evidence, Group, place, regression
 from sde_grok.validate.rows.shared import (
     ABSTRACT,
     MOST,
     REPORTED,
-    VALIDATE,
     displayed,
     mean_over,
     measured,
     neurons,
     pooled,
     ratio,
-    script,
     share,
     whose,
     with_means,
@@ -51,6 +48,7 @@ TINY = 1e-24  # of a mean square: rounding
 SAME = 1e-5  # part of k within which two initialisations are one: of the same seed
 MEAN, THICKNESS = "ρ_Θ²/k", "ln of the thickness over √(2k/p̃)"
 SIGN, RATIO = "sign of d ln ρ_M²/dλ", "ratio of slopes"
+FALLS, RISES = "ρ_M² falls below η/b =", "ρ_M² rises above η/b ="
 
 
 def init_shell(evidence: Evidence) -> Row:
@@ -70,7 +68,7 @@ def init_shell(evidence: Evidence) -> Row:
         network=measured(shown),
         comparisons=tuple(parts),
         resolution=RADIUS,
-        sources=(VALIDATE, script("nesting"), script("init-shell")),
+        sources=evidence.sources(["nesting"], ["init-shell"]),
         needs=(MEAN, THICKNESS),
     )
 
@@ -114,7 +112,7 @@ def start(group: Group) -> Start | None:
     known = frame.dropna(subset=["seed", "rho2_init"])
     if known.empty or sizes is None or not lecun:
         return None
-    k, sd = init_shell_mean(sizes, 1 / sizes), init_shell_sd(sizes, 1 / sizes)
+    k, sd = sizes.mean, sizes.sd
     radii = known["rho2_init"] / k
     means = radii.groupby(known["seed"]).mean()
     squares = ((radii - means.mean()) ** 2).groupby(known["seed"]).mean()
@@ -210,7 +208,7 @@ def init_around_memorization(evidence: Evidence) -> Row:
         network=network,
         comparisons=comparisons,
         resolution=MOST,
-        sources=(VALIDATE, script("nesting")),
+        sources=evidence.sources(["nesting"]),
     )
 
 
@@ -229,43 +227,67 @@ def memorization_around_core(evidence: Evidence) -> Row:
         network=network,
         comparisons=comparisons,
         resolution=MOST,
-        sources=(VALIDATE, script("nesting")),
+        sources=evidence.sources(["nesting"]),
     )
 
 
 def u_shape(evidence: Evidence) -> Row:
-    """Whether ρ_M² is least inside lines of cells along η or b."""
-    found = {}
-    for group in evidence.coupled:
-        cells = group.medians(group.delayed).dropna(subset=["rho2_mem"])
-        if inside := [0 < at.argmin() < at.size - 1 for at in lines(cells)]:
-            found[place(group.title, cells)] = inside
-    compared = [
-        share(f"{where}: least ρ_M² inside, share of {len(inside)} lines along η or b", inside)
-        for where, inside in found.items()
-    ]
+    """Whether ρ_M² falls with η/b first, and rises later."""
+    parts = tuple(c for group in evidence.coupled for c in two_lines(group))
+    signs = [[p.measured.value > 0] for p in parts]
     return Row(
         id="u-shape",
         claim="ρ_M² is U-shaped in η/b: it falls first, and rises from |c_M|/(2c_M⁽²⁾) on.",
         provenance=REPORTED,
-        quantity="share with the least ρ_M² inside: of lines of three cells or more that differ in "
-        "η or b alone (network: of all); of landscapes (simulated)",
+        quantity="share that is as claimed: of the signs of two slopes of ln ρ_M² in ln(η/b), below "
+        "and above the vertex of a parabola, of each task (network: of all, however rough); of "
+        "landscapes with a minimum (simulated)",
         closed_form=ONE,
         simulated=evidence.simulated("u-shape", "share of * landscapes with a minimum at η/b > 0"),
-        network=pooled(found.values()),
-        comparisons=tuple(c for c in compared if c is not None),
-        resolution=MOST,
-        sources=(VALIDATE, script("u-shape")),
+        network=pooled(signs),
+        comparisons=parts,
+        resolution=SIGNS,
+        sources=evidence.sources((), ["u-shape"]),
+        needs=(FALLS, RISES),
     )
 
 
-def lines(cells: pd.DataFrame) -> Iterator[Any]:
-    """ρ_M² of three cells or more along η or b, others alike, in the order of η/b."""
-    for fixed in (["lam", "batch_size"], ["lam", "eta"]):
-        for _, line in cells.groupby(fixed):
-            if len(line) > 2:
-                at = (line["eta"] / line["batch_size"]).sort_values().index
-                yield line["rho2_mem"].loc[at].to_numpy()
+def two_lines(group: Group) -> Iterator[Part]:
+    """Compare the signs of the slopes below and above a vertex with those of a U.
+
+    Two lines that meet at the vertex of a parabola, or next to the ends of the range if that is not
+    inside, with a constant for each λ. A parabola alone bends up for all that falls ever more
+    slowly; the lines must fall and rise.
+    """
+    cells = group.medians(group.delayed).dropna(subset=["rho2_mem"])
+    x = np.log(cells["eta"] / cells["batch_size"])
+    if len(inner := np.unique(x.round(9))[1:-1]) < 1:
+        return
+    logs, u = np.log(cells["rho2_mem"]), x - x.mean()
+    bent, _ = regression(logs, {"u": u, "u²": u**2}, list(cells["lam"]))
+    if "u²" not in bent or bent["u²"].value == 0:
+        return
+    vertex = x.mean() - bent["u"].value / (2 * bent["u²"].value)
+    at = float(np.clip(vertex, inner[0], inner[-1]))
+    lines = {FALLS: np.minimum(x - at, 0), RISES: np.maximum(x - at, 0)}
+    found, freedom = regression(logs, lines, list(cells["lam"]))
+    where = place(group.title, cells)
+    for name, sign in ((FALLS, -1.0), (RISES, 1.0)):
+        if name in found and found[name].value != 0:
+            what = f"{where}: {name} {math.exp(at):.2g}, slope of {found[name]}"
+            yield Part(
+                what, sign_of(found[name], sign), ONE,
+                claimed=True, freedom=freedom, where=where, part=name,
+            )  # fmt: skip
+
+
+def sign_of(slope: Estimate, claimed: float) -> Estimate:
+    """1 if a slope has the claimed sign, −1 if not.
+
+    Signs are 2 apart, and so are ± the slope in units of half of it: the error is in these.
+    """
+    sign = math.copysign(1.0, slope.value * claimed)
+    return Estimate(sign, 2 * slope.stderr / abs(slope.value))
 
 
 def eta_over_b(evidence: Evidence) -> Row:
@@ -285,7 +307,7 @@ def eta_over_b(evidence: Evidence) -> Row:
         network=measured(shown),
         comparisons=parts,
         resolution=POWER,
-        sources=(VALIDATE, script("eta-over-b")),
+        sources=evidence.sources((), ["eta-over-b"]),
     )
 
 
@@ -324,7 +346,7 @@ def falls_with_lambda(evidence: Evidence) -> Row:
         network=measured(shown),
         comparisons=parts,
         resolution=SIGNS,
-        sources=(VALIDATE, script("eta-over-b")),
+        sources=evidence.sources((), ["eta-over-b"]),
         needs=(SIGN, RATIO),
     )
 
@@ -338,9 +360,8 @@ def slopes(group: Group) -> Iterator[Part]:
         return
     where, slope = place(group.title, cells), found["lam"]
     there: dict[str, Any] = {"claimed": True, "where": where}
-    # Signs are 2 apart, and so are ± the slope in units of half of it: the error is in these.
-    sign = Estimate(math.copysign(1.0, slope.value), 2 * slope.stderr / abs(slope.value))
     what = f"{where}: {SIGN}, of {slope} for each unit of λ"
+    sign = sign_of(slope, 1.0)
     yield Part(what, sign, Estimate(-1.0), freedom=freedom, part=SIGN, **there)
     table = cells.pivot_table(index=["eta", "batch_size"], columns="lam", values="rho2_mem")
     lams = np.array(table.columns, float)

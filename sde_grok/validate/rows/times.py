@@ -62,7 +62,7 @@ class Exponent:
         name = f"exponent of {SYMBOLS[self.axis]} in {self.time}"
         decay, resolution = self.decay, abs(self.expected) / 2
         other = "coupled" if decay == "decoupled" else ""  # no time over a logarithm is of AdamW
-        (parts, commands), (beside, more) = (
+        (parts, commands, notes), (beside, more, _) = (
             self.compared(evidence, d, name) for d in (decay, other)
         )
         shown = displayed(parts, resolution)
@@ -78,19 +78,21 @@ class Exponent:
             resolution=resolution,
             sources=(*commands, *more, script(FLAT[self.axis][0])),
             beside=beside,
+            notes=tuple(notes),
         )
 
     def compared(
         self, evidence: Evidence, decay: str, name: str
-    ) -> tuple[tuple[Part, ...], list[str]]:
-        """Comparisons of runs of one kind of shrinkage, and the commands that make them again."""
-        parts, commands = [], []
+    ) -> tuple[tuple[Part, ...], list[str], list[str]]:
+        """Comparisons of runs of one kind of shrinkage, commands that make them again, and notes."""
+        parts, commands, notes = [], [], []
         for group in evidence.groups:
             fit = self.fit(group) if group.decay == decay else None
             if fit and (part := compared(fit, self.axis, self.expected, fit.where, name, decay)):
                 parts.append(part)
                 commands += [fit.command] if fit.command else []
-        return with_means(parts), commands
+                notes += [unseen(fit)] if fit.unknown else []
+        return with_means(parts), commands, notes
 
 
 def compared(
@@ -104,6 +106,14 @@ def compared(
         f"{fit.where}: {name}", found, Estimate(expected), ROUNDING,
         claimed=True, freedom=fit.freedom, where=where, part=name, decay=decay,
     )  # fmt: skip
+
+
+def unseen(fit: TimeFit) -> str:
+    """How many runs a fit leaves out, and why."""
+    return (
+        f"{fit.unknown} runs of {fit.where} that did not grok are left out, as their ρ_G is not known: "
+        "long times are missing"
+    )
 
 
 def over_log(group: Group) -> TimeFit | None:
