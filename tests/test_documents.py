@@ -1,9 +1,12 @@
 """README's commands and code run; the project's text speaks of itself alone."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from sde_grok.results import Estimate
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -28,6 +31,23 @@ def test_the_two_commands_are_one_line_each():
 def test_files_that_the_readme_shows_exist():
     for path in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / path).is_file(), path
+
+
+def test_the_verdicts_of_the_readme_are_those_of_the_committed_run():
+    run = json.loads((ROOT / "theory" / "results" / "validate.json").read_text("utf-8"))
+    assert run["provenance"]["preset"] == "full"
+    assert run["failures"] == []
+    lines = README.splitlines()
+    for row in run["verdicts"]:
+        numbers = (shown(row[name]) for name in ("closed_form", "simulated", "network"))
+        claim = row["claim"].rstrip(".").replace("|", r"\|")
+        cells = (claim, *numbers, row["verdict"])
+        assert f"| {' | '.join(cells)} |" in lines
+
+
+def shown(number):
+    """A number of validate.json as the README prints it."""
+    return "–" if number is None else str(Estimate(**number)).replace("-", "−")
 
 
 def test_importing_the_package_is_light():

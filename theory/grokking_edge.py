@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import cache
 
 import numpy as np
 import sympy as sp
@@ -65,6 +66,7 @@ def edges(law, seed: int) -> list[Comparison]:
     return found
 
 
+@cache
 def generalizing(lam: float, degree: float, loss: float, system, seed: int) -> float:
     """Part of the paths that generalize soon, of circuits of which g is easily found."""
     paths = simulate_grokking(
@@ -83,6 +85,7 @@ def generalizing(lam: float, degree: float, loss: float, system, seed: int) -> f
     return float(np.isfinite(paths.generalized.steps).mean())
 
 
+@cache
 def basins(seed: int) -> list[Comparison]:
     """Part of the paths that generalize, and of those that memorize, by a_g/a_m."""
     found = []

@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -90,6 +91,7 @@ def relaxation(cell: Cell, noise: str) -> int:
     return int(RELAXATION * s / (2 * cell.eta * cell.lam * min(stiff, 2.0)))
 
 
+@cache
 def lift(cell: Cell, noise: str, system: Any, seed: int) -> Estimate:
     """Mean ρ² at rest less ρ_G² without noise."""
     rho2 = rest(cell.lam)

@@ -38,6 +38,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -114,12 +115,14 @@ def simulated(kind: str, rho_start: float, seed: int, with_: Optimizer, *, pinne
     )
 
 
+@cache
 def critical_norm(seed: int) -> float:
     """ρ_G: the mean norm at which free paths with constant noise generalize."""
     free = simulated("constant", START, seed, optimizer(ETAS[1]), pinned=False)
     return float(np.sqrt(free.generalized.rho2).mean())
 
 
+@cache
 def pinned_times(norm: float, seed: int) -> dict[Cell, EscapeTimes]:
     """Times to generalization of all cells."""
     found = {}

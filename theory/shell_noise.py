@@ -29,6 +29,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -103,6 +104,7 @@ def preconditioner(point: Point) -> float:
     return SIGMA / math.sqrt(point.batch_size)
 
 
+@cache
 def starts(bowl: Bowl, seed: int) -> Array:
     """|x|² of each path at its start, which is a function of the seed alone."""
     with warnings.catch_warnings():
@@ -175,6 +177,7 @@ def curve(law, bowl: Bowl, x2: Array) -> dict[str, Array]:
     return {"eps": noise, "rho2": np.asarray(rho2).mean(axis=0)}
 
 
+@cache
 def simulated(bowl: Bowl, point: Point, system: Any, seed: int) -> Array:
     """ρ_M² of each path."""
     threshold = bowl.x2_core / 2
@@ -246,6 +249,7 @@ def on_bowls(law, seed: int) -> tuple[list[Comparison], list[Mapping[str, float]
     return numeric, table, "; ".join(words)
 
 
+@cache
 def on_circuits(eta: float, batch_size: int, lam: float, seed: int) -> Array:
     """ρ_M² of paths of two circuits, from a small start, on the joint rung."""
     found = simulate_grokking(

@@ -31,6 +31,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -94,6 +95,7 @@ def landscape() -> tuple[Landscape, DiagonalNoise]:
     return circuits, DiagonalNoise(np.repeat(SIGMAS, DIMS) * each)
 
 
+@cache
 def simulated(system: Any, seed: int) -> Cells:
     """The grid of cells; every path of it generalizes."""
     field, noise = landscape()
@@ -119,6 +121,7 @@ def at_point(at: Point, field: Landscape, noise: DiagonalNoise, system, paths: i
     )
 
 
+@cache
 def errors_on_networks(seed: int) -> dict[str, float]:
     """Mean relative error of the cells' delays, with one constant a task, and λ in units of its middle."""
     field, noise = landscape()
