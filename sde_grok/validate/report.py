@@ -326,7 +326,7 @@ def forecast_section(page: Page) -> Section:
         "those of the forecasts on all three tasks, among some 600 that were tried: they are not blind."
     )
     body = Markup("<p>{}</p>").format(words) + macro("table", forecast_table(found.forecasts))
-    body += macro("command", "sde-grok figures predicted")
+    body += Markup("<p>{}</p>").format("sde-grok figures predicted draws three of them.")
     return Section("forecasts", "Calibrate, then predict", body, found.command)
 
 

@@ -207,12 +207,12 @@ def forecast_table(forecasts: Sequence[Mapping[str, Any]]) -> Table:
     tasks = list(dict.fromkeys(row["task"] for row in forecasts))
     columns = [(protocol, task) for protocol in PROTOCOLS for task in tasks]
     found: dict[tuple[Any, ...], dict[tuple[str, str], float]] = {}
-    floors: dict[str, float] = {}
+    floors: dict[tuple[str, str], float] = {}
     for row in forecasts:
         if row["protocol"] in PROTOCOLS:
             law = (row["law"], row["radius"], row["constants"], row["exploratory"])
             found.setdefault(law, {})[row["protocol"], row["task"]] = row["mape"]
-            floors[row["task"]] = row["seed_floor"]
+            floors[row["protocol"], row["task"]] = row["seed_floor"]
 
     def worst(law: tuple[Any, ...]) -> float:
         return max(found[law].get(("middle cell", task), math.inf) for task in tasks)
@@ -226,7 +226,7 @@ def forecast_table(forecasts: Sequence[Mapping[str, Any]]) -> Table:
         )
         for name, radius, constants, exploratory in sorted(found, key=worst)
     ]
-    floor = tuple(_percent(floors[task]) for _, task in columns)
+    floor = tuple(_percent(floors.get(at)) for at in columns)
     return Table(
         "Laws calibrated on some cells predict the delay of the others: mean error",
         (
