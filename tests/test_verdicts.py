@@ -26,7 +26,7 @@ from sde_grok.runs.reference import DATA
 from sde_grok.validate.claims import load_claims
 from sde_grok.validate.ladder import check_ladder
 from sde_grok.validate.rows import ROWS
-from sde_grok.validate.rows.evidence import Evidence, gathered, regression, told_apart
+from sde_grok.validate.rows.evidence import Evidence, gathered
 from sde_grok.validate.rows.shared import (
     LEAST,
     displayed,
@@ -37,6 +37,7 @@ from sde_grok.validate.rows.shared import (
     with_means,
 )
 from sde_grok.validate.rows.shells import ratio_of_means
+from sde_grok.validate.rows.statistics import regression, told_apart
 from sde_grok.validate.run import run_validation
 from sde_grok.validate.run import verdict_rows as verdict_rows_of
 from sde_grok.validate.verdicts import RULE, Part, Row, decides, resolution_of, verdict_rows
@@ -934,7 +935,7 @@ def test_commands_select_the_runs_of_their_numbers(task, setting):
 def test_the_file_alone_is_named_in_a_command():
     runs = packaged()
     path = Path("a 'b/runs.csv")
-    for r in verdict_rows_of(path, runs.assign(task="RUNS"), {}, [], seed=0):
+    for r in verdict_rows_of(path, runs.assign(task="RUNS"), {}, []):
         for source in r.sources:
             words = shlex.split(source)
             if words[1] == "fit":

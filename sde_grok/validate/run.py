@@ -99,7 +99,7 @@ def run_validation(
     began = time.perf_counter()
     refuse_missing()
     table = None if runs is None else measured(runs)
-    verdict_rows(runs, table, {}, [], seed=seed)  # what is wrong with the runs is told at once
+    verdict_rows(runs, table, {}, [])  # what is wrong with the runs is told at once
     check_device(preset)
     claims = load_claims()
     check_writable(out, output_files(claims, preset))
@@ -122,7 +122,7 @@ def run_validation(
         rungs=parts.rungs,
         predictions=parts.predictions,
         forecasts=parts.forecasts,
-        rows=verdict_rows(runs, table, verdicts, parts.rungs, seed=seed),
+        rows=verdict_rows(runs, table, verdicts, parts.rungs),
         runs="those that come with the package" if runs is None else f"those of {runs}",
         trained=[judged(*of, verdicts, parts.rungs, out, seed) for of in parts.trained],
         provenance=provenance(seed, preset, runs, table),
@@ -189,7 +189,7 @@ def judged(
 ) -> Trained:
     """Networks, and what they alone say."""
     folder = training.folder(out, seed)
-    rows = verdict_rows(folder, measured(folder), verdicts, rungs, seed=seed)
+    rows = verdict_rows(folder, measured(folder), verdicts, rungs)
     return Trained(training, training.command(out, seed), runs, rows)
 
 
@@ -198,13 +198,11 @@ def verdict_rows(
     table: pd.DataFrame | None,
     verdicts: Mapping[str, Verdict],
     rungs: Sequence[RungResult],
-    *,
-    seed: int,
 ) -> list[Row]:
     """Rows of the verdict table, whose commands name the file or folder that the runs are of."""
     from sde_grok.validate import verdicts as rule  # noqa: PLC0415  its fits load pandas
 
-    rows = rule.verdict_rows(table, verdicts, rungs, seed=seed)
+    rows = rule.verdict_rows(table, verdicts, rungs)
     if path is None:
         return rows
     # Not in what follows the file: a task may have that name.

@@ -275,8 +275,6 @@ def verdict_rows(
     runs: pd.DataFrame | None,
     verdicts: Mapping[str, Verdict],
     ladder: Sequence[RungResult],
-    *,
-    seed: int = 0,
 ) -> list[Row]:
     """Fill in the table.
 
@@ -289,8 +287,6 @@ def verdict_rows(
         What scripts of `theory/` found, by claim: simulated numbers are taken from there.
     ladder : sequence of RungResult
         What `check_ladder` found.
-    seed : int
-        Of random draws; there are none at present.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import numpy as np
 from sde_grok.fits.sample import AXES
 from sde_grok.laws import isotropic_c_g
 from sde_grok.results import Estimate
-from sde_grok.validate.rows.evidence import SYMBOLS, Evidence, Group, place, regression
+from sde_grok.validate.rows.evidence import SYMBOLS, Evidence, Group, place
 from sde_grok.validate.rows.shared import (
     REPORTED,
     displayed,
@@ -18,6 +18,7 @@ from sde_grok.validate.rows.shared import (
     whose,
     with_means,
 )
+from sde_grok.validate.rows.statistics import regression
 from sde_grok.validate.verdicts import Part, Row
 
 __all__ = ["CORE_ROWS"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -12,20 +11,27 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import fdtrc, stdtrit
-from scipy.stats import rankdata
+from scipy.special import stdtrit
 
 from sde_grok.checks import ParameterError
-from sde_grok.claims import FALSE_ALARM, Comparison, Verdict
+from sde_grok.claims import Comparison, Verdict
 from sde_grok.fits.exponents import ExponentFit, fit_exponents
-from sde_grok.fits.relative import determined
 from sde_grok.fits.sample import AXES, sample, with_times
-from sde_grok.fits.table import imported, load_table
+from sde_grok.fits.table import load_table
 from sde_grok.results import Estimate
-from sde_grok.runs.powers import least_squares
 from sde_grok.runs.reference import REFERENCE_RUNS, Z59_RUNS
+from sde_grok.validate.rows.reading import (
+    NUMBERS,
+    completed,
+    condition,
+    decay_of,
+    selection,
+    shown,
+    unread,
+    written,
+)
 from sde_grok.validate.rows.shared import VALIDATE, script
+from sde_grok.validate.rows.statistics import told_apart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,11 +47,7 @@ __all__ = [
     "TimeFit",
     "gathered",
     "place",
-    "regression",
-    "told_apart",
 ]
-
-Array = NDArray[np.float64]
 
 DELAY, OVER_LOG = "delay", "delay / log(rho2_mem / rho2_grok)"
 SYMBOLS = {"eta": "η", "lam": "λ", "batch_size": "b"}
@@ -53,36 +55,6 @@ NETWORK = (  # runs that differ in one of them are not compared with each other
     *("task", "weight_decay", "model", "train_fraction", "embedding", "width", "heads"),
     *("init", "init_scale", "sampling", "beta1", "beta2", "bias_correction", "landscape"),
 )
-USUAL = {
-    "task": "runs",
-    "weight_decay": "coupled",
-    "optimizer": "adam",
-    "model": "mlp",
-    "init": "lecun",
-    "init_scale": 1.0,
-    "sampling": "replacement",
-}
-OPTIMIZERS = ("adam", "adamw")
-DECAYS = {"coupled": "coupled", "l2": "coupled", "decoupled": "decoupled", "adamw": "decoupled"}
-TIMES = ("T_mem", "T_grok", "steps_run", "diverged_at")
-RADII = ("rho2_init", "rho2_mem", "rho2_grok", "mean_sqrt_v_grok")
-MOMENTS = tuple(
-    f"{name}_{event}"
-    for name in ("m_deviation", "v_deviation", "gradient_norm2", "noise_trace")
-    for event in ("mem", "peak", "grok")
-)
-NOISE = tuple(
-    f"noise_{name}_{event}"
-    for name in ("total", "square", "diagonal_square", "signal")
-    for event in ("mem", "grok")
-)
-POSITIVE = (  # what is not > 0 and finite was not measured
-    *("rho2_mem", "rho2_grok", "mean_sqrt_v_grok"),
-    *(f"gradient_norm2_{event}" for event in ("mem", "peak", "grok")),
-    *NOISE,
-)
-NOT_NEGATIVE = ("rho2_init", *(name for name in MOMENTS if name not in POSITIVE))
-NUMBERS = (*AXES, *TIMES, *RADII, *MOMENTS, *NOISE, "seed", "beta1", "embedding", "width")
 
 
 class TimeFit(NamedTuple):
@@ -313,94 +285,6 @@ def grouped(runs: pd.DataFrame, file: str) -> Iterator[Group]:
             )
 
 
-def selection(runs: pd.DataFrame, part: Any, told_by: Sequence[str]) -> str | None:
-    """Condition on columns of the file that some of its runs meet; None if it cannot be written."""
-    names = [name for name in told_by if name in runs]
-    if "optimizer" in runs and len(runs["optimizer"].drop_duplicates()) > 1:
-        names = ["optimizer", *names]
-    if not names:
-        return "eta > 0"
-    kinds = runs.loc[part, names].drop_duplicates().itertuples(index=False)
-    each = [" and ".join(map(condition, names, kind)) for kind in kinds]
-    if any("`" in one for one in each):  # which no expression may have
-        return None
-    return each[0] if len(each) == 1 else f"({' or '.join(f'({one})' for one in each)})"
-
-
-def condition(name: str, value: Any) -> str:
-    """Condition that a column has a value."""
-    plain = written(value)
-    return f"{name} != {name}" if plain == "nan" else f"{name} == {plain}"
-
-
-def written(value: Any) -> str:
-    """A value as expressions have it: a string in quotes, or a plain number; nan for a missing one."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    return "nan" if imported().isna(plain) else repr(plain)
-
-
-def decay_of(runs: pd.DataFrame) -> str:
-    """Name of the column that has the kind of shrinkage: scans call it decay."""
-    return "decay" if "decay" in runs and "weight_decay" not in runs else "weight_decay"
-
-
-def shown(value: Any) -> str:
-    """A setting in words."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return f"{value:g}" if number else str(value)
-
-
-def completed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs with the columns that rows need.
-
-    What was measured is nan where it is not in the table or cannot be, a setting what the packaged
-    runs have, and the kind of shrinkage "" where it is not known.
-    """
-    frame = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *NUMBERS])))
-    for name in NUMBERS:
-        frame[name] = imported().to_numeric(frame[name], errors="coerce")
-    for name in (*POSITIVE, *NOT_NEGATIVE):
-        least = frame[name] > 0 if name in POSITIVE else frame[name] >= 0
-        frame[name] = frame[name].where(least & np.isfinite(frame[name]))
-    frame["beta1"] = frame["beta1"].where((frame["beta1"] >= 0) & (frame["beta1"] < 1))
-    frame["weight_decay"] = decays(runs)
-    for name, usual in USUAL.items():
-        frame[name] = frame[name].fillna(usual) if name in frame else usual
-    return frame
-
-
-def words(runs: pd.DataFrame, name: str) -> list[str]:
-    """Words of a column in small letters; "" where there are none."""
-    if name not in runs:
-        return [""] * len(runs)
-    missing = runs[name].isna()
-    return ["" if no else str(x).strip().lower() for x, no in zip(runs[name], missing, strict=True)]
-
-
-def decays(runs: pd.DataFrame) -> list[str]:
-    """Kind of shrinkage of each run; "" for runs of other optimizers, and where it is not known."""
-    optimizers, kinds = words(runs, "optimizer"), words(runs, decay_of(runs))
-    return [decay(*run) for run in zip(optimizers, kinds, strict=True)]
-
-
-def decay(optimizer: str, word: str) -> str:
-    """Kind of shrinkage by the words for it: that of AdamW is decoupled, of Adam coupled if not said."""
-    if (optimizer or USUAL["optimizer"]) not in OPTIMIZERS:
-        return ""
-    unsaid = "decoupled" if optimizer == "adamw" else "" if word else "coupled"
-    return DECAYS.get(word, unsaid)
-
-
-def unread(runs: pd.DataFrame) -> list[str]:
-    """How many runs are in no group, by the words that do not tell Adam, or its shrinkage."""
-    told = zip(words(runs, "optimizer"), words(runs, decay_of(runs)), decays(runs), strict=True)
-    counts = Counter((optimizer, word) for optimizer, word, kind in told if not kind)
-    return [
-        f"{n} runs left out: optimizer {optimizer or 'not said'}, {decay_of(runs)} {word or 'not said'}"
-        for (optimizer, word), n in counts.items()
-    ]
-
-
 def place(title: str, frame: pd.DataFrame) -> str:
     """Task, range of the settings, and number of cells."""
     ranges = []
@@ -409,77 +293,3 @@ def place(title: str, frame: pd.DataFrame) -> str:
         span = f"{low:g}" if low == high else f"{low:g}…{high:g}"
         ranges.append(f"{SYMBOLS[axis]} {span}")
     return f"{title} ({', '.join(ranges)}; {len(frame.drop_duplicates(list(AXES)))} cells)"
-
-
-def regression(
-    y: Any, columns: Mapping[str, Any], constants: Sequence[Any]
-) -> tuple[dict[str, Estimate], int]:
-    """Fit the columns that y tells apart, with a constant for each label, by least squares.
-
-    Parameters
-    ----------
-    y : (n,) array_like
-        Numbers of cells.
-    columns : mapping of str to (n,) array_like
-        What they depend on; a column is left out if those before it and the constants give it.
-    constants : (n,) sequence
-        Labels.
-
-    Returns
-    -------
-    found : dict of str to Estimate
-        Coefficients, with errors of the scatter; none if there are too few numbers for it.
-    freedom : int
-        Degrees of freedom of the errors.
-    """
-    given = {name: np.asarray(column, np.float64) for name, column in columns.items()}
-    response = np.asarray(y, np.float64)
-    finite = np.all(np.isfinite([response, *given.values()]), axis=0)
-    labels = [label for label, kept in zip(constants, finite, strict=True) if kept]
-    size = {name: float(np.abs(x[finite]).max(initial=0.0)) or 1.0 for name, x in given.items()}
-    design = [[float(label == other) for label in labels] for other in dict.fromkeys(labels)]
-    n = len(design)
-    names: list[str] = []
-    for name, column in given.items():
-        more = [*design, list(column[finite] / size[name])]  # columns may be of any size
-        if labels and determined(np.column_stack(more)):
-            design, names = more, [*names, name]
-    freedom = len(labels) - len(design)
-    if not names or freedom < 1:
-        return {}, 0
-    values, covariance, _ = least_squares(np.column_stack(design), response[finite])
-    errors = np.sqrt(np.diag(covariance))
-    found = {
-        name: Estimate(float(values[n + i] / size[name]), float(errors[n + i] / size[name]))
-        for i, name in enumerate(names)
-    }
-    return found, freedom
-
-
-def told_apart(values: Array, cells: NDArray[np.int64]) -> bool:
-    """Whether values differ between cells by more than within them, by their ranks.
-
-    Parameters
-    ----------
-    values : (n,) array
-        Numbers of runs.
-    cells : (n,) array of int
-        Label of the cell of each.
-
-    Returns
-    -------
-    bool
-        Whether the F test of one-way variance says so, at the rate FALSE_ALARM. False if there are no
-        two runs of a cell, or all values are the same.
-    """
-    labels, place_of = np.unique(cells, return_inverse=True)
-    between, within = labels.size - 1, values.size - labels.size
-    if between < 1 or within < 1:
-        return False
-    ranks = rankdata(values)
-    means = np.bincount(place_of, ranks) / np.bincount(place_of)
-    inside = float(np.sum((ranks - means[place_of]) ** 2))
-    outside = float(np.sum((means[place_of] - ranks.mean()) ** 2))
-    if inside == 0:
-        return outside > 0
-    return bool(fdtrc(between, within, outside / between / (inside / within)) < FALSE_ALARM)

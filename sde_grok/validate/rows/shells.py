@@ -16,7 +16,7 @@ from scipy.special import chdtri
 
 from sde_grok.claims import FALSE_ALARM, LARGEST_Z, Comparison
 from sde_grok.results import Estimate
-from sde_grok.validate.rows.evidence import Evidence, Group, place, regression
+from sde_grok.validate.rows.evidence import Evidence, Group, place
 from sde_grok.validate.rows.shared import (
     ABSTRACT,
     MOST,
@@ -31,6 +31,7 @@ from sde_grok.validate.rows.shared import (
     whose,
     with_means,
 )
+from sde_grok.validate.rows.statistics import regression
 from sde_grok.validate.verdicts import Part, Row
 
 if TYPE_CHECKING:
